@@ -1,0 +1,94 @@
+"""The neutral answer: steps in order, for streams and whole answers alike.
+
+Mirrors proto inference/v1/chat.proto; the comments there hold here too.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llm_manager.core.messages import OpaqueBlock, Struct
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class TextDelta(Struct, frozen=True, kw_only=True):
+    """More visible text."""
+
+    text: str
+    choice: int = 0
+
+
+class ReasoningDelta(Struct, frozen=True, kw_only=True):
+    """More reasoning text."""
+
+    text: str
+    choice: int = 0
+
+
+class RefusalDelta(Struct, frozen=True, kw_only=True):
+    """More refusal text."""
+
+    text: str
+    choice: int = 0
+
+
+class ToolCallStart(Struct, frozen=True, kw_only=True):
+    """A tool call begins; `index` is dense from 0 within the choice."""
+
+    index: int
+    id: str
+    name: str
+    choice: int = 0
+
+
+class ToolCallArguments(Struct, frozen=True, kw_only=True):
+    """More JSON text of the arguments of call `index`."""
+
+    index: int
+    fragment: str
+    choice: int = 0
+
+
+class Logprobs(Struct, frozen=True, kw_only=True):
+    """Log probabilities in OpenAI's shape, as JSON."""
+
+    json: bytes
+    choice: int = 0
+
+
+class Finish(Struct, frozen=True, kw_only=True):
+    """The choice ends; exactly one for each choice. A provider's failure is an error, never a finish."""
+
+    reason: FinishReason
+    native_reason: str = ""
+    choice: int = 0
+
+
+class OpaqueDelta(Struct, frozen=True, kw_only=True):
+    """A block that only one dialect understands."""
+
+    block: OpaqueBlock
+    choice: int = 0
+
+
+Delta = TextDelta | ReasoningDelta | RefusalDelta | ToolCallStart | ToolCallArguments | Logprobs | Finish | OpaqueDelta
+
+
+class AnswerInfo(Struct, frozen=True, kw_only=True):
+    """About an answer as a whole; `created` in Unix seconds."""
+
+    id: str
+    model: str
+    created: int
+    system_fingerprint: str = ""
+    service_tier: str = ""
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A model that a provider offers; `native` is its own description as JSON, or empty."""
+
+    id: str
+    created: int = 0
+    owned_by: str = ""
+    native: bytes = b""

@@ -1,0 +1,76 @@
+"""Counted tokens in disjoint integer buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counts of one attempt; no token is in two buckets (known-failures L-8). See proto usage/v1/event.proto."""
+
+    input_uncached: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    output_text: int = 0
+    output_reasoning: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    search_units: int = 0
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        for name in BUCKETS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"usage bucket {name} is negative: {getattr(self, name)}")
+
+    @property
+    def input_total(self) -> int:
+        """Every token of the prompt, cached or not: OpenAI's prompt_tokens."""
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.input_audio
+            + self.input_image
+        )
+
+    @property
+    def output_total(self) -> int:
+        """Every token of the answer, reasoning included: OpenAI's completion_tokens."""
+        return self.output_text + self.output_reasoning + self.output_audio + self.output_image
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in BUCKETS})
+
+
+BUCKETS: tuple[str, ...] = tuple(f.name for f in fields(Usage))
+
+
+class UsageSource(StrEnum):
+    """Where counts come from."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Counts, where they come from, and the provider's own report.
+
+    Args:
+        raw: the provider's JSON, unknown keys included; empty when there was none.
+        reported_cost_usd: cost in USD as the provider states it, as decimal text; None when it does not.
+    """
+
+    usage: Usage = field(default_factory=Usage)
+    source: UsageSource = UsageSource.NONE
+    raw: bytes = b""
+    reported_cost_usd: str | None = None

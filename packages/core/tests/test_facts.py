@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from llm_manager.core.facts import FactsError, load_facts, parse_facts
+
+KINDS = [
+    "anthropic",
+    "custom",
+    "deepseek",
+    "echo",
+    "gemini",
+    "groq",
+    "mistral",
+    "ollama",
+    "openai",
+    "openrouter",
+    "together",
+]
+MINIMAL = """
+kind = "new"
+title = "New"
+source = ["https://new.example/docs"]
+checked_on = 2026-11-24
+dialect = "openai_chat"
+operations = ["chat"]
+[finish_reasons]
+stop = "stop"
+"""
+
+
+def test_every_kind_of_this_release_is_there() -> None:
+    assert list(load_facts()) == KINDS
+
+
+def test_provider_with_openai_s_dialect_is_one_short_file() -> None:
+    facts = parse_facts(MINIMAL, name="new")
+
+    assert (facts.paths.chat, facts.auth.header, facts.auth.scheme) == ("/chat/completions", "authorization", "Bearer")
+    assert (facts.needs_credential, facts.is_local, facts.transport) == (True, False, "http")
+    assert facts.usage.input == ("prompt_tokens",)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_facts_are_complete_and_say_where_they_come_from(kind: str) -> None:
+    facts = load_facts()[kind]
+
+    assert facts.source
+    assert date(2026, 1, 1) <= facts.checked_on
+    assert "stop" in facts.finish_reasons
+    assert len(set(facts.models)) == len(facts.models)
+    assert facts.base_url or facts.transport == "echo" or kind == "custom"
+    assert not facts.base_url.endswith("/")
+    assert facts.needs_credential <= bool(facts.credential_env)
+    for operation in facts.operations:
+        assert getattr(facts.paths, operation)
+    assert ("embeddings" in facts.operations) or not facts.embedding_models
+    # what may be left out is refused otherwise, so it must be among the unsupported
+    assert set(facts.parameters.harmless) <= {*facts.parameters.unsupported, *facts.parameters.embeddings_unsupported}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (MINIMAL.replace('kind = "new"', 'kind = "new"\ncolour = "red"'), "colour"),
+        (MINIMAL + "[usage]\ncahced = []\n", "cahced"),
+        (MINIMAL.replace('dialect = "openai_chat"', 'dialect = "esperanto"'), "dialect"),
+        (MINIMAL.replace("checked_on = 2026-11-24\n", ""), "checked_on"),
+        (MINIMAL.replace('source = ["https://new.example/docs"]', "source = []"), "source"),
+        (MINIMAL + 'stop = "perhaps"', "TOML"),
+        (MINIMAL.replace('stop = "stop"', 'stop = "perhaps"'), "finish_reasons"),
+        (MINIMAL.replace('kind = "new"', 'kind = "old"'), "old"),
+        (MINIMAL.replace("[finish_reasons]", 'embedding_models = ["e"]\n[finish_reasons]'), "embedding_models"),
+    ],
+)
+def test_wrong_facts_are_refused_with_the_name_of_file_and_key(text: str, named: str) -> None:
+    with pytest.raises(FactsError, match=named) as raised:
+        parse_facts(text, name="new")
+
+    assert "provider_facts/new.toml" in str(raised.value)
+
+
+def test_facts_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        load_facts()["openai"].title = "Mine"  # pyright: ignore[reportAttributeAccessIssue] (that is the point)
+    with pytest.raises(TypeError):
+        load_facts()["mine"] = load_facts()["openai"]  # pyright: ignore[reportIndexIssue] (that is the point)
