@@ -1,0 +1,157 @@
+"""Requests to workers: one inbox subscription for all answers of a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.message import DecodeError
+from nats import errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Frame
+from llm_manager.core.errors import BusUnavailable, DeadlineExceeded
+from llm_manager.kit.bus.claim_check import ClaimStore
+from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.frame_stream import Call, FrameStream
+from llm_manager.kit.bus.names import CLAIM_CHECK, INBOX, REQUEST_ID, TIMEOUT_MS, cancel_subject
+
+__all__ = ["FrameStream", "Requester"]
+
+# An acceptance that comes later than this comes from a worker that will notice the silence of the inbox by itself.
+_LEFT_SECONDS = 10.0
+
+
+class Requester:
+    """Sends requests and hands every answer's frames to its stream. Enter it once per process.
+
+    Args:
+        bus: the connection.
+        silence_seconds: a worker that sends nothing for so long is taken for lost; it must be above the 2 s of
+            its heartbeats.
+    """
+
+    def __init__(self, bus: Bus, *, silence_seconds: float = 7.0) -> None:
+        self._bus = bus
+        self._claims = ClaimStore(bus)
+        self._silence_seconds = silence_seconds
+        self._inbox = bus.client.new_inbox()
+        self._prefix_length = len(self._inbox) + 1
+        self._tokens = count()
+        self._streams: dict[str, FrameStream] = {}
+        # Given up before a worker accepted: request id, and until when an acceptance may still come.
+        self._left: dict[str, tuple[str, float]] = {}
+        self._subscription: Subscription | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Answers that are being read."""
+        return len(self._streams)
+
+    async def __aenter__(self) -> Self:
+        self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._on_message)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stream in list(self._streams.values()):
+            stream.fail(BusUnavailable("This process closes its connection to the bus; retry."))
+        if self._subscription is not None:
+            with suppress(errors.Error):
+                await self._subscription.unsubscribe()
+            self._subscription = None
+
+    def stream(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        request_id: str,
+        deadline_seconds: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[FrameStream]:
+        """Return the answer of one worker that listens on `subject`; entering it sends the request.
+
+        Args:
+            subject: its last token names the kind of worker.
+            payload: up to 64 MiB; what the server takes in no message travels by claim check.
+            request_id: travels as `Request-Id`; attempts of one request may share it.
+            deadline_seconds: time for the whole answer; the worker is told and stops by itself.
+            headers: added to the message, for example `traceparent`.
+        Raises:
+            NoWorker, WorkerLost, DeadlineExceeded, BusUnavailable, BodyTooLarge, StoreUnavailable, or the error that
+            the worker reported. They come out of entering and iterating; `error.detail` is what the worker added.
+        """
+        if self._subscription is None:
+            raise RuntimeError("the requester is not entered")
+        token = f"{next(self._tokens):x}"
+        call = Call(
+            subject=subject,
+            request_id=request_id,
+            inbox=f"{self._inbox}.{token}",
+            deadline=asyncio.get_running_loop().time() + deadline_seconds,
+            silence_seconds=self._silence_seconds,
+        )
+
+        async def open_(stream: FrameStream) -> None:
+            self._streams[token] = stream
+            await self._send(call, payload, headers)
+
+        def close(stream: FrameStream) -> None:
+            self._streams.pop(token, None)
+            if stream.is_unaccepted:
+                self._leave(token, call.request_id)
+
+        return FrameStream(self._bus, self._claims, call, open_=open_, close=close)
+
+    async def _send(self, call: Call, payload: bytes, headers: Mapping[str, str] | None) -> None:
+        if not self._bus.client.is_connected:
+            raise self._bus.unavailable()
+        sent = dict(headers) if headers else {}
+        sent[REQUEST_ID] = call.request_id
+        if len(payload) > self._claims.inline_limit:
+            sent[CLAIM_CHECK] = await self._claims.deposit(payload)
+            payload = b""
+        remaining_ms = int((call.deadline - asyncio.get_running_loop().time()) * 1000)
+        if remaining_ms <= 0:
+            raise DeadlineExceeded("The time for the whole request was over before it was sent.")
+        sent[TIMEOUT_MS] = str(remaining_ms)
+        await self._bus.publish(call.subject, payload, headers=sent, reply=call.inbox)
+
+    async def _on_message(self, message: Msg) -> None:
+        token = message.subject[self._prefix_length :]
+        stream = self._streams.get(token)
+        if stream is not None:
+            await stream.take(message)
+            return
+        if token in self._left:
+            await self._cancel_left(token, message)
+        if message.reply:
+            # The answer was given up; a worker that probes the inbox learns it by any reply.
+            with suppress(BusUnavailable):
+                await self._bus.publish(message.reply, b"")
+
+    def _leave(self, token: str, request_id: str) -> None:
+        now = asyncio.get_running_loop().time()
+        # Oldest first, so that what no worker ever accepted is forgotten at the cost of a glance.
+        while self._left and next(iter(self._left.values()))[1] < now:
+            del self._left[next(iter(self._left))]
+        self._left[token] = (request_id, now + _LEFT_SECONDS)
+
+    async def _cancel_left(self, token: str, message: Msg) -> None:
+        """Cancel a request at the worker that accepted it just after it was given up."""
+        request_id, _ = self._left.pop(token)
+        with suppress(DecodeError, BusUnavailable):
+            worker_id = Frame.FromString(message.data).accepted.worker_id
+            if not worker_id:
+                return
+            cancel = Cancel(request_id=request_id, reason="client_disconnected")
+            await self._bus.publish(
+                cancel_subject(worker_id), cancel.SerializeToString(), headers={INBOX: message.subject}
+            )

@@ -1,0 +1,90 @@
+"""Structured logs on stderr: one JSON object a line, or a form for people. What looks like a key is masked."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from llm_manager.kit import telemetry
+from llm_manager.kit.masking import mask_event
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+# They say at INFO what our own events say better, or repeat addresses with their query.
+_QUIET = ("aiosqlite", "alembic", "asyncio", "httpx2", "httpcore2", "uvicorn.access", "sqlalchemy.engine", "urllib3")
+
+
+def setup(service: str, *, level: str = "info", log_format: str = "json", stream: TextIO | None = None) -> None:
+    """Send structlog and the standard library's logging (uvicorn, nats, sqlalchemy) the same way. Idempotent.
+
+    Args:
+        service: put into every line.
+        log_format: `json` or `console`.
+        stream: where to; stderr when None.
+    """
+    output: TextIO = sys.stderr if stream is None else stream
+    threshold = _LEVELS[level]
+    renderer = _renderers(log_format, is_terminal=output.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _stamp(service),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    # the exporter warns at every try while a collector is away; that a batch was lost is enough
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    logging.captureWarnings(True)
+
+
+def bind(**fields: str) -> None:
+    """Put fields (request_id, app_id …) on every line that the current task logs from here on."""
+    structlog.contextvars.bind_contextvars(**fields)
+
+
+def unbind_all() -> None:
+    """Forget what `bind` put; call it where one task serves several requests."""
+    structlog.contextvars.clear_contextvars()
+
+
+def _stamp(service: str) -> Processor:
+    def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        ids = telemetry.current_trace()
+        if ids is not None:
+            event["trace_id"], event["span_id"] = ids
+        return event
+
+    return stamp
+
+
+def _renderers(log_format: str, *, is_terminal: bool) -> list[Processor]:
+    if log_format == "console":
+        # exceptions become text first, so that the mask sees them
+        return [structlog.processors.format_exc_info, mask_event, structlog.dev.ConsoleRenderer(colors=is_terminal)]
+    return [
+        structlog.processors.format_exc_info,
+        mask_event,
+        structlog.processors.JSONRenderer(sort_keys=False),
+    ]

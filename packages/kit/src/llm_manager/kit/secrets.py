@@ -1,0 +1,185 @@
+"""Secrets in memory and at rest: a text that does not show itself, and sealed envelopes with rotatable keys."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, NoReturn, final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+
+MASK = "***"
+_VERSION = 1
+_KEY_ID_LENGTH, _NONCE_LENGTH, _TAG_LENGTH = 8, 12, 16
+_HEADER_LENGTH = 1 + _KEY_ID_LENGTH + _NONCE_LENGTH
+_MASTER_KEY_LENGTH = 32
+# Shorter texts are no secrets that could be told from ordinary words, so logs do not search for them.
+_SHORTEST_SEARCHED = 8
+
+
+@final
+class Secret:
+    """A text that only `reveal()` gives away: printing, formatting, JSON and pickle do not.
+
+    While it lives, `mask_known` replaces its text wherever logs would show it.
+    """
+
+    __slots__ = ("__weakref__", "_text")
+    # plain references instead of a WeakValueDictionary, whose iteration costs 2 us for each logged text
+    _living: ClassVar[dict[int, weakref.ref[Secret]]] = {}
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        if len(text) >= _SHORTEST_SEARCHED:
+            key = id(self)
+            Secret._living[key] = weakref.ref(self, lambda _: Secret._living.pop(key, None))
+
+    def reveal(self) -> str:
+        """Return the text. Hand it straight to what needs it; never bind it to a name that outlives the call."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A Secret cannot be pickled; reveal() it where it is used.")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        self.__reduce__()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Let settings take a text or a Secret and dump neither."""
+        from_text = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+        return core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), from_text],
+            mode="left_to_right",
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _masked, return_schema=core_schema.str_schema()
+            ),
+        )
+
+
+def _masked(_: object) -> str:
+    return MASK
+
+
+def mask_known(text: str) -> str:
+    """Replace the text of every living Secret inside a text; the second line of defence of logs."""
+    for reference in tuple(Secret._living.values()):  # pyright: ignore[reportPrivateUsage] (same module)
+        secret = reference()
+        if secret is not None and secret.reveal() in text:
+            text = text.replace(secret.reveal(), MASK)
+    return text
+
+
+class SecretBoxError(Exception):
+    """An envelope cannot be opened: it was changed, belongs to other data, or its key is not here."""
+
+
+class SecretBox:
+    """Seals bytes with AES-256-GCM under the active master key; opens what older keys sealed too.
+
+    Envelope: version (1 byte), key id (8), nonce (12), ciphertext with tag (16). The key id is derived from the
+    master key, so that rotation needs no table: give the new key, keep the old one in `older_keys` until everything
+    is sealed anew (`needs_resealing` tells).
+
+    Args:
+        master_key: 32 random bytes.
+        older_keys: keys that still open envelopes, never seal.
+    """
+
+    def __init__(self, master_key: bytes, *, older_keys: Sequence[bytes] = ()) -> None:
+        for key in (master_key, *older_keys):
+            if len(key) != _MASTER_KEY_LENGTH:
+                raise SecretBoxError(f"A master key has {_MASTER_KEY_LENGTH} bytes, this one has {len(key)}.")
+        self._master_key = master_key
+        self._ciphers = {_key_id(key): AESGCM(_hkdf(key, "envelope")) for key in (*older_keys, master_key)}
+        self._active_id = _key_id(master_key)
+
+    def __repr__(self) -> str:
+        return f"SecretBox(active key {self.active_key_id})"
+
+    @property
+    def active_key_id(self) -> str:
+        """Name of the key that seals, in hex; safe to show."""
+        return self._active_id.hex()
+
+    def seal(self, plain: bytes, *, aad: bytes) -> bytes:
+        """Encrypt and bind to `aad` (what the bytes are for), so that an envelope cannot be moved elsewhere."""
+        nonce = os.urandom(_NONCE_LENGTH)
+        header = bytes([_VERSION]) + self._active_id + nonce
+        return header + self._ciphers[self._active_id].encrypt(nonce, plain, _bound(header, aad))
+
+    def open(self, envelope: bytes, *, aad: bytes) -> bytes:
+        """Decrypt an envelope.
+
+        Raises:
+            SecretBoxError: changed bytes, another `aad`, an unknown key or version.
+        """
+        if len(envelope) < _HEADER_LENGTH + _TAG_LENGTH or envelope[0] != _VERSION:
+            raise SecretBoxError("This is not an envelope of version 1.")
+        header = envelope[:_HEADER_LENGTH]
+        key_id = header[1 : 1 + _KEY_ID_LENGTH]
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise SecretBoxError(f"The envelope was sealed under master key {key_id.hex()}, which is not configured.")
+        try:
+            return cipher.decrypt(header[1 + _KEY_ID_LENGTH :], envelope[_HEADER_LENGTH:], _bound(header, aad))
+        except InvalidTag as error:
+            raise SecretBoxError("The envelope was changed or belongs to other data.") from error
+
+    def needs_resealing(self, envelope: bytes) -> bool:
+        """Whether an envelope is under an older key than the active one."""
+        return envelope[1 : 1 + _KEY_ID_LENGTH] != self._active_id
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes that belong to the active master key and the purpose, for example "api-key-pepper".
+
+        Rotating the master key changes them: what was hashed under the old bytes must be kept or hashed anew.
+        """
+        return _hkdf(self._master_key, f"derive/{purpose}")
+
+
+def _bound(header: bytes, aad: bytes) -> bytes:
+    return header[: 1 + _KEY_ID_LENGTH] + aad
+
+
+def _key_id(master_key: bytes) -> bytes:
+    return _hkdf(master_key, "key-id")[:_KEY_ID_LENGTH]
+
+
+def _hkdf(master_key: bytes, purpose: str) -> bytes:
+    # RFC 5869; no salt, because the input is already 32 random bytes.
+    return HKDF(hashes.SHA256(), 32, salt=None, info=f"llm-manager/v1/{purpose}".encode()).derive(master_key)
