@@ -1,0 +1,1 @@
+"""Translators of wire formats. Pure: bytes in, values out, no IO, no state shared between requests."""

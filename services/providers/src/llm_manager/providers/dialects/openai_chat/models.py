@@ -1,0 +1,39 @@
+"""Reads lists of models: OpenAI's `data`, bare lists (Together), `models` (llama.cpp), and one model alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_manager.core.deltas import Model
+from llm_manager.providers.dialects.document_reader import DocumentReader, items_of
+from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.pointers import raw_table
+from llm_manager.providers.dialects.port import Pieces
+from llm_manager.providers.dialects.upstream_errors import error_in_stream
+
+
+class ModelsReader(DocumentReader):
+    """Reads a list of models, in the provider's order."""
+
+    def _read(self, body: bytes) -> Pieces:
+        items = items_of(body, ("data", "models"))
+        if items is None:
+            fields = raw_table(body)
+            if "id" not in fields:
+                self.error = error_in_stream(self._facts, body) if "error" in fields else None
+                return Pieces() if self.error else self._broken("holds no models")
+            items = [msgspec.json.decode(body, type=Json)]
+        models: list[Model] = []
+        for item in items:
+            name = item.get("id") or item.get("name") or item.get("model")
+            if isinstance(name, str):
+                created, owner = item.get("created"), item.get("owned_by") or item.get("organization")
+                models.append(
+                    Model(
+                        id=name,
+                        created=int(created) if isinstance(created, int | float) else 0,
+                        owned_by=owner if isinstance(owner, str) else "",
+                        native=msgspec.json.encode(item),
+                    )
+                )
+        return Pieces(models=models)

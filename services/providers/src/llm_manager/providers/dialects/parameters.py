@@ -1,0 +1,95 @@
+"""Request parameters in a provider's names. What it cannot do is refused, never dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import Sampling
+from llm_manager.providers.dialects.pointers import raw_table
+
+
+def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...]) -> dict[str, Any]:
+    """Return parameters in the provider's names, in their order.
+
+    Args:
+        table: OpenAI's names to values; values may be `msgspec.Raw`, which stay as they are.
+        unsupported: names that this operation refuses.
+
+    Raises:
+        UnsupportedParameter: one of them is asked for with a value that means something.
+    """
+    result: dict[str, Any] = {}
+    for name, value in table.items():
+        if name in unsupported:
+            if not _is_harmless(facts, name, value):
+                raise UnsupportedParameter(
+                    f"{facts.title} does not support {name!r}; remove it or choose another model.", param=name
+                )
+            continue
+        new_name = facts.parameters.renamed.get(name, name)
+        # A client that sends the provider's own name as well means that one.
+        if new_name == name or (new_name not in table and new_name not in result):
+            result[new_name] = value
+    return result
+
+
+def sampling_table(sampling: Sampling) -> dict[str, Any]:
+    """Return what is set, in OpenAI's names, without the largest number of tokens: that has many names."""
+    table: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "n": sampling.n,
+        "logprobs": sampling.logprobs,
+        "top_logprobs": sampling.top_logprobs,
+        "reasoning_effort": sampling.reasoning_effort or None,
+    }
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def extension_table(facts: Facts, extension: bytes) -> dict[str, msgspec.Raw]:
+    """Return the parameters beyond the neutral vocabulary.
+
+    Raises:
+        UnsupportedParameter: the facts do not know one of them.
+        InvalidRequest: not a JSON object.
+    """
+    if not extension:
+        return {}
+    known = (*facts.parameters.extension, *facts.parameters.options, *facts.parameters.unsupported)
+    table = object_fields(extension)
+    for name, value in table.items():
+        if "*" not in known and name not in known and bytes(value) != b"null":
+            raise UnsupportedParameter(
+                f"{facts.title} does not know {name!r}; remove it or choose another model.", param=name
+            )
+    return {name: value for name, value in table.items() if bytes(value) != b"null"}
+
+
+def object_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """Return the fields of a request body, each byte for byte as it came: seeds of 64 bits stay exact.
+
+    Raises:
+        InvalidRequest: not a JSON object.
+    """
+    try:
+        return raw_table(body)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The body is not a JSON object: {error}.") from error
+
+
+def _is_harmless(facts: Facts, name: str, value: object) -> bool:
+    plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    if plain is None:
+        return True
+    harmless = facts.parameters.harmless.get(name)
+    return harmless is not None and plain == harmless and isinstance(plain, bool) is isinstance(harmless, bool)

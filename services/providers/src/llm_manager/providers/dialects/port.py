@@ -1,0 +1,156 @@
+"""What the worker asks of a dialect, and what a dialect hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from llm_manager.core.deltas import AnswerInfo, Delta, Model
+from llm_manager.core.errors import LlmManagerError
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.usage import UsageReport
+from llm_manager.providers.dialects.estimate import Written
+
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One HTTP request to a provider; `path` is below the base URL.
+
+    Args:
+        prompt: what the provider counts as input, for an estimate where it reports nothing.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    prompt: Callable[[], int] = lambda: 0
+
+
+@dataclass(slots=True)
+class Pieces:
+    """Steps of an answer, ready to be sent; at most one of the lists is filled, by the form that was asked for."""
+
+    info: AnswerInfo | None = None
+    deltas: list[Delta] = field(default_factory=list[Delta])
+    native: list[bytes] = field(default_factory=list[bytes])
+    embeddings: list[Sequence[float]] = field(default_factory=list[Sequence[float]])
+    models: list[Model] = field(default_factory=list[Model])
+
+    def __bool__(self) -> bool:
+        return bool(self.deltas or self.native or self.embeddings or self.models or self.info)
+
+    def extend(self, other: Pieces) -> None:
+        """Append what comes next."""
+        self.info = self.info or other.info
+        self.deltas += other.deltas
+        self.native += other.native
+        self.embeddings += other.embeddings
+        self.models += other.models
+
+
+class AnswerReader(Protocol):
+    """Reads one answer. After an error it goes on reading for the usage that may follow, and writes no more pieces."""
+
+    @property
+    def error(self) -> LlmManagerError | None:
+        """The failure that the answer held, if any. A provider's failure is never a finish."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """True when the answer said that it is over: nothing more needs to be read."""
+        ...
+
+    @property
+    def written(self) -> Written:
+        """What was said so far."""
+        ...
+
+    @property
+    def response_model(self) -> str:
+        """Model that the provider says it used; empty when it did not say."""
+        ...
+
+    @property
+    def finish_reason(self) -> str:
+        """Finish of the first choice in OpenAI's words; empty while there is none."""
+        ...
+
+    @property
+    def native_finish_reason(self) -> str:
+        """Finish of the first choice in the provider's words."""
+        ...
+
+    @property
+    def unknown_finish_reasons(self) -> Sequence[str]:
+        """Words that the facts do not know; they were mapped to `length`, the answer that promises least."""
+        ...
+
+    def feed(self, data: bytes) -> Pieces:
+        """Take the next bytes, split anywhere."""
+        ...
+
+    def finish(self) -> Pieces:
+        """Take the end of the answer. A missing end is an error."""
+        ...
+
+    def usage(self) -> UsageReport | None:
+        """The provider's own last report, None while there is none."""
+        ...
+
+
+class Dialect(Protocol):
+    """One wire format, in neutral words."""
+
+    def chat(self, request: ChatInput, *, model: str, is_stream: bool) -> UpstreamCall:
+        """Write a chat.
+
+        Raises:
+            UnsupportedParameter: the provider cannot do what is asked.
+            InvalidRequest: the request cannot be written in this dialect.
+        """
+        ...
+
+    def embeddings(self, request: EmbeddingsInput, *, model: str) -> UpstreamCall:
+        """Write a request for vectors."""
+        ...
+
+    def models(self) -> UpstreamCall:
+        """Write a request for the list of models."""
+        ...
+
+    def chat_reader(self, *, is_stream: bool) -> AnswerReader:
+        """Read the answer of a chat."""
+        ...
+
+    def embeddings_reader(self) -> AnswerReader:
+        """Read vectors."""
+        ...
+
+    def models_reader(self) -> AnswerReader:
+        """Read a list of models."""
+        ...
+
+
+@runtime_checkable
+class NativeDialect(Protocol):
+    """A wire format that clients speak too: their bodies and the answers pass with as few changes as possible."""
+
+    def native_chat(self, body: bytes, *, model: str, is_stream: bool) -> UpstreamCall:
+        """Write a chat from a client's own body."""
+        ...
+
+    def native_embeddings(self, body: bytes, *, model: str) -> UpstreamCall:
+        """Write a request for vectors from a client's own body."""
+        ...
+
+    def native_chat_reader(self, *, is_stream: bool) -> AnswerReader:
+        """Read the answer of a chat for a client of this dialect."""
+        ...
+
+    def native_embeddings_reader(self) -> AnswerReader:
+        """Read vectors for a client of this dialect."""
+        ...

@@ -1,0 +1,113 @@
+"""A provider's failure as an error of the tree. Table: spec/wire.md section 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from llm_manager.core.errors import (
+    LlmManagerError,
+    ProviderRateLimited,
+    UpstreamCredentialsExhausted,
+    UpstreamFailure,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from llm_manager.core.facts import Facts
+from llm_manager.providers.dialects.json_values import items
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, find_count, find_text
+from llm_manager.providers.dialects.retry_after import retry_after_seconds
+
+MAX_MESSAGE_CHARACTERS = 2000
+
+
+def error_of_answer(facts: Facts, *, status: int, body: bytes, headers: Mapping[str, str]) -> LlmManagerError:
+    """Return the error that an answer with a status of 300 and more stands for.
+
+    Args:
+        body: JSON of any shape, or plain text: OpenAI's edge answers 503 in text (openai-chat-f70725f76d), and one
+            400 came as application/octet-stream, so the header decides nothing.
+        headers: lower-case names.
+    """
+    document = _decode(body)
+    request_id = next((headers[name] for name in facts.headers.request_id if name in headers), "")
+    return _error(facts, document, status=status, said_status=status, headers=headers, request_id=request_id)
+
+
+def error_in_stream(facts: Facts, data: bytes | str) -> LlmManagerError:
+    """Return the error that an event inside an answer of status 200 stands for.
+
+    The event may name a status of its own (Groq `status_code`, OpenRouter `code`); it selects the class, and
+    `upstream.http_status` stays 200.
+    """
+    document = _decode(data if isinstance(data, bytes) else data.encode())
+    status = find_count(document, facts.errors.status)
+    if status is None or not 400 <= status <= 599:
+        status = 500
+    return _error(facts, document, status=status, said_status=200, headers={}, request_id="")
+
+
+def failed_finish(facts: Facts, reason: str) -> UpstreamUnavailable:
+    """Return the error that a finish reason of the kind `error` stands for."""
+    return UpstreamUnavailable(
+        f"{facts.title} broke off the answer and gave {reason!r} as the reason; try again.",
+        upstream=UpstreamFailure(200, code=reason),
+    )
+
+
+def broken_answer(facts: Facts, what: str) -> UpstreamProtocolError:
+    """Return the error for an answer that breaks its own format."""
+    return UpstreamProtocolError(f"The answer of {facts.title} {what}.", upstream=UpstreamFailure(200))
+
+
+def _error(
+    facts: Facts, document: object, *, status: int, said_status: int, headers: Mapping[str, str], request_id: str
+) -> LlmManagerError:
+    pointers = facts.errors
+    message = find_text(document, pointers.message)[:MAX_MESSAGE_CHARACTERS] or _plain(document)
+    failure = UpstreamFailure(
+        said_status, find_text(document, pointers.code), find_text(document, pointers.type), request_id
+    )
+    param = find_text(document, pointers.param) or None
+    if status in (401, 402, 403):
+        # The provider's text may quote the key, so it is not shown.
+        hint = f" ({failure.code})" if failure.code else ""
+        return UpstreamCredentialsExhausted(
+            f"No credential of {facts.title} works: it answered {status}{hint}. Check the key and its permissions.",
+            upstream=failure,
+        )
+    if status in (408, 409, 429):
+        return ProviderRateLimited(
+            f"{facts.title} limits us: {message}",
+            upstream=failure,
+            param=param,
+            retry_after_seconds=retry_after_seconds(facts.headers, headers),
+        )
+    if status < 500:
+        # A redirect is refused as well: credentials are not sent anywhere else.
+        return UpstreamRefused(
+            message, upstream=failure, param=param, http_status=status if 400 <= status < 500 else 502
+        )
+    return UpstreamUnavailable(
+        f"{facts.title} failed with status {status}: {message}",
+        upstream=failure,
+        param=param,
+        http_status={504: 504, 503: 503, 529: 503}.get(status, 502),
+        retry_after_seconds=retry_after_seconds(facts.headers, headers),
+    )
+
+
+def _decode(data: bytes) -> object:
+    try:
+        document: object = EXACT_DECODER.decode(data)
+    except msgspec.DecodeError:
+        return data.decode("utf-8", "replace").strip()
+    # Gemini answers failed streams with a list of one error.
+    return next(iter(items(document)), document)
+
+
+def _plain(document: object) -> str:
+    text = document if isinstance(document, str) else msgspec.json.encode(document).decode()
+    return text[:MAX_MESSAGE_CHARACTERS] or "it gave no reason"

@@ -1,0 +1,92 @@
+"""Usage in disjoint buckets, read from a provider's report by the pointers of its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from llm_manager.core.facts import UsagePointers
+from llm_manager.core.usage import Usage, UsageReport, UsageSource
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, find, find_count
+
+
+def read_report(
+    pointers: UsagePointers, raw: bytes, *, answer: bytes = b"", has_output: bool = True
+) -> UsageReport | None:
+    """Return the counts of one report, None when it holds none.
+
+    A report that leaves out one side (Ollama omits the prompt when it was cached; recordings, quirk 16) has the source
+    `estimated` and zero on that side: absent is not zero, so the caller completes it.
+
+    Args:
+        raw: the report as it stood in the answer; kept byte for byte, unknown keys included (known-failures P-10).
+        answer: the document around it, where the facts look for the cost.
+        has_output: False where there is no output to count, as for embeddings.
+    """
+    try:
+        report = EXACT_DECODER.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    input_total = find_count(report, pointers.input)
+    output_total = find_count(report, pointers.output)
+    if input_total is None and output_total is None:
+        return None
+    is_whole = input_total is not None and (output_total is not None or not has_output)
+    usage = _buckets(pointers, report, input_total or 0, output_total or 0)
+    source = UsageSource.PROVIDER if is_whole else UsageSource.ESTIMATED
+    return UsageReport(usage, source, raw, _cost(pointers.cost, answer))
+
+
+def _buckets(pointers: UsagePointers, report: object, input_total: int, output_total: int) -> Usage:
+    cache_read, cache_write, audio, image, uncached = _share(
+        input_total,
+        (pointers.cache_read, pointers.cache_write, pointers.input_audio, pointers.input_image),
+        report,
+    )
+    reasoning = find_count(report, pointers.reasoning) or 0
+    if pointers.rest_of_total_is_reasoning:
+        total = find_count(report, pointers.total) or 0
+        hidden = max(0, total - input_total - output_total)
+        output_total += hidden
+        reasoning = max(reasoning, hidden)
+    elif reasoning and find_count(report, pointers.total) == input_total + output_total + reasoning:
+        # The provider's own total says that reasoning is not part of the output count (xAI, recordings -2b4e8f7811).
+        output_total += reasoning
+    reasoning = min(reasoning, output_total)
+    output_audio, output_image, text = _share(
+        output_total - reasoning, (pointers.output_audio, pointers.output_image), report
+    )
+    return Usage(
+        input_uncached=uncached,
+        cache_read=cache_read,
+        cache_write_5m=cache_write,
+        input_audio=audio,
+        input_image=image,
+        output_text=text,
+        output_reasoning=reasoning,
+        output_audio=output_audio,
+        output_image=output_image,
+    )
+
+
+def _share(total: int, details: Iterable[tuple[str, ...]], report: object) -> tuple[int, ...]:
+    """Split a total into its details and the rest. Details may overlap (cached audio), the buckets may not."""
+    parts: list[int] = []
+    for pointer in details:
+        part = min(find_count(report, pointer) or 0, total)
+        parts.append(part)
+        total -= part
+    return (*parts, total)
+
+
+def _cost(pointers: tuple[str, ...], answer: bytes) -> str | None:
+    if not pointers or not answer:
+        return None
+    document = EXACT_DECODER.decode(answer)
+    for pointer in pointers:
+        value = find(document, (pointer,))
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0:
+            return format(Decimal(value), "f")
+    return None

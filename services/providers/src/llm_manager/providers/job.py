@@ -1,0 +1,151 @@
+"""One attempt as the worker sees it: what to do, for whom, and how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+from llm_manager.core.errors import LlmManagerError, RequestCancelled, UpstreamTimeout, UpstreamUnreachable
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.prices import Cost, CostState, PriceBook
+from llm_manager.core.usage import Usage, UsageReport, UsageSource
+from llm_manager.providers.dialects.estimate import completed, estimated_report
+from llm_manager.providers.dialects.port import AnswerReader
+
+Operation = Literal["chat", "embeddings", "models"]
+
+
+class State(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class NativeBody:
+    """A client's own body, in a dialect."""
+
+    dialect: str
+    body: bytes
+
+
+JobInput = NativeBody | ChatInput | EmbeddingsInput | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to send it; see proto inference/v1/infer.proto. Timeouts in seconds, by name, where they differ."""
+
+    provider: str
+    kind: str
+    base_url: str
+    credential: bytes
+    upstream_model: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def __repr__(self) -> str:
+        return f"Target({self.provider}, {self.kind}, {self.upstream_model})"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt to make. `input` is None exactly for the operation `models`."""
+
+    operation: Operation
+    target: Target
+    input: JobInput
+    is_stream: bool
+    timeout_seconds: float
+
+    @property
+    def is_native(self) -> bool:
+        """True when the client speaks the provider's dialect."""
+        return isinstance(self.input, NativeBody)
+
+
+def _no_prompt() -> int:
+    return 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt went; filled while it runs, so that a cancelled one can be accounted for too."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.monotonic)
+    state: State = State.OK
+    error: LlmManagerError | None = None
+    status: int = 0
+    upstream_request_id: str = ""
+    upstream_headers: dict[str, str] = field(default_factory=dict[str, str])
+    first_token_seconds: float | None = None
+    duration_seconds: float = 0.0
+    reader: AnswerReader | None = None
+    prompt: Callable[[], int] = _no_prompt
+    is_calling: bool = False
+
+    def note_first_token(self) -> None:
+        """Take the time of the first content."""
+        if self.first_token_seconds is None:
+            self.first_token_seconds = time.monotonic() - self.started
+
+    def fail(self, error: LlmManagerError) -> None:
+        """End with an error; a withdrawn request is cancelled, not failed."""
+        self.error = error
+        self.state = State.CANCELLED if isinstance(error, RequestCancelled) else State.ERROR
+
+    def end(self) -> None:
+        """Take the time of the end."""
+        self.duration_seconds = time.monotonic() - self.started
+
+    def report(self) -> UsageReport:
+        """Return what was used: the provider's word, an estimate where it gave none, or that nobody knows."""
+        if not self._was_sent():
+            return UsageReport(Usage(), UsageSource.NONE)
+        if self.reader is None or not 200 <= self.status < 300:
+            return UsageReport(Usage(), UsageSource.UNKNOWN)
+        written = self.reader.written
+        report = self.reader.usage()
+        if report is not None:
+            report = completed(report, self.prompt(), written)
+        elif written or self.state is not State.ERROR:
+            report = estimated_report(self.prompt(), written)
+        else:
+            # It failed before it said anything: some bill the prompt then and some do not.
+            report = UsageReport(Usage(), UsageSource.UNKNOWN)
+        one_request = report.usage + Usage(requests=1)
+        return UsageReport(one_request, report.source, report.raw, report.reported_cost_usd)
+
+    def cost(self, book: PriceBook, target: Target, report: UsageReport) -> Cost:
+        """Return what it cost, by the model that was asked for, never by a name that came back (known-failures L-2).
+
+        What nobody counted has no price: unknown is not zero.
+        """
+        if report.source is UsageSource.UNKNOWN and report.reported_cost_usd is None:
+            return Cost(CostState.UNPRICED, None, (), book.version)
+        return book.cost_of(
+            report.usage,
+            kind=target.kind,
+            model=target.upstream_model,
+            at=self.started_at,
+            reported_cost_usd=report.reported_cost_usd,
+        )
+
+    def _was_sent(self) -> bool:
+        """Return whether the provider may have worked: a refusal, and what never reached it, cost nothing."""
+        if self.status:
+            return self.status < 300
+        if self.state is State.OK:
+            return True
+        if isinstance(self.error, UpstreamTimeout):
+            return self.error.upstream is None or self.error.upstream.code != "timeout_connect"
+        if isinstance(self.error, UpstreamUnreachable):
+            return False
+        return self.reader is not None and self.is_calling

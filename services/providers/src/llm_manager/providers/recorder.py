@@ -1,0 +1,112 @@
+"""Publishes usage events: before the terminal frame where the bus lets it, and later rather than never."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
+from llm_manager.core.errors import BusUnavailable, LlmManagerError
+from llm_manager.kit import telemetry
+from llm_manager.kit import telemetry_names as names
+from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.publisher import publish_durable
+from llm_manager.providers.metrics import EVENTS_LOST, EVENTS_RETRIED
+
+# Inside the five seconds that a cancelled handler has, and below the seven of silence after which a worker is lost.
+_DEADLINE_SECONDS = 4.0
+_RETRY_SECONDS = 5.0
+_LAST_TRY_SECONDS = 3.0
+_MAX_WAITING = 100_000
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def subject_of(event: UsageRecorded) -> str:
+    """Return where the event goes: one token per app, so that consumers can be split by app."""
+    app = event.app_id.translate({ord(c): "_" for c in " .*>\t\r\n"}) or "none"
+    return f"llm.v1.usage.recorded.{app}"
+
+
+class Recorder:
+    """Enter it once per process; leaving it tries once more what could not be stored."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: deque[UsageRecorded] = deque()
+        self._has_work = asyncio.Event()
+        self._retrying: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._retrying = asyncio.create_task(self._retry(), name="usage-events-retry")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.wait({self._retrying})
+        until = asyncio.get_running_loop().time() + _LAST_TRY_SECONDS
+        while self._waiting:
+            left = until - asyncio.get_running_loop().time()
+            event = self._waiting[0]
+            if left <= 0 or not await self._store(event, left):
+                break
+            self._waiting.popleft()
+        for event in self._waiting:
+            EVENTS_LOST.inc()
+            log.error("usage_event_lost", event_id=event.event_id, request_id=event.request_id)
+
+    @property
+    def waiting(self) -> int:
+        """Events that are not stored yet."""
+        return len(self._waiting)
+
+    async def record(self, event: UsageRecorded) -> None:
+        """Store an event, or keep it and try on when the bus does not take it in time."""
+        if await self._store(event, _DEADLINE_SECONDS):
+            return
+        if len(self._waiting) >= _MAX_WAITING:
+            EVENTS_LOST.inc()
+            log.error("usage_event_lost", event_id=event.event_id, request_id=event.request_id)
+            return
+        EVENTS_RETRIED.inc()
+        self._waiting.append(event)
+        self._has_work.set()
+
+    async def _store(self, event: UsageRecorded, deadline_seconds: float) -> bool:
+        headers: dict[str, str] = {}
+        try:
+            with telemetry.span(names.SPAN_USAGE_PUBLISH, kind=telemetry.SpanKind.PRODUCER):
+                telemetry.inject(headers)
+                await publish_durable(
+                    self._bus,
+                    subject_of(event),
+                    event.SerializeToString(),
+                    message_id=event.event_id,
+                    headers=headers,
+                    deadline_seconds=deadline_seconds,
+                )
+        except BusUnavailable as error:
+            log.warning("usage_event_delayed", event_id=event.event_id, error=str(error))
+            return False
+        except LlmManagerError as error:
+            # The stream will never take this one; trying on would hold up the others.
+            EVENTS_LOST.inc()
+            log.error("usage_event_refused", event_id=event.event_id, error=str(error))  # noqa: TRY400
+        return True
+
+    async def _retry(self) -> None:
+        while True:
+            await self._has_work.wait()
+            while self._waiting:
+                if await self._store(self._waiting[0], _RETRY_SECONDS):
+                    self._waiting.popleft()
+                else:
+                    await self._bus.wait_connected(_RETRY_SECONDS)
+            self._has_work.clear()

@@ -1,0 +1,207 @@
+"""Makes one attempt at one provider: writes the request, reads the answer, keeps count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Protocol
+
+import structlog
+
+from llm_manager.core.errors import (
+    InternalError,
+    InvalidRequest,
+    LlmManagerError,
+    UnsupportedParameter,
+    UpstreamTimeout,
+)
+from llm_manager.core.facts import Facts, Transport
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.kit.secrets import Secret
+from llm_manager.providers.client import Answer, HttpCall, Limits
+from llm_manager.providers.credentials import Credentials
+from llm_manager.providers.dialects.port import AnswerReader, Dialect, NativeDialect, Pieces, UpstreamCall
+from llm_manager.providers.dialects.registry import dialect_of
+from llm_manager.providers.dialects.upstream_errors import error_of_answer
+from llm_manager.providers.job import Job, NativeBody, Outcome
+from llm_manager.providers.metrics import UNKNOWN_FINISH_REASONS
+
+MAX_ERROR_BYTES = 1024 * 1024
+# After the last event of an answer: the end of the HTTP message, so that the connection can be used again.
+_REST_SECONDS = 0.2
+# After an error inside a stream: some providers report usage behind it (openai_compatible-chat-59f7a7e713).
+_USAGE_AFTER_ERROR_SECONDS = 1.0
+
+Emit = Callable[[Pieces], Awaitable[None]]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class Upstream(Protocol):
+    """Sends requests somewhere."""
+
+    def open(self, call: HttpCall, limits: Limits) -> AbstractAsyncContextManager[Answer]:
+        """See `client.HttpClient.open`."""
+        ...
+
+
+class Inference:
+    """Makes attempts at the providers of some kinds.
+
+    Args:
+        facts: kinds that this process serves.
+        upstreams: where requests go, by the transport that the facts name.
+    """
+
+    def __init__(
+        self, facts: Mapping[str, Facts], upstreams: Mapping[Transport, Upstream], credentials: Credentials
+    ) -> None:
+        self._facts = facts
+        self._dialects: Mapping[str, Dialect] = {kind: dialect_of(fact) for kind, fact in facts.items()}
+        self._upstreams = upstreams
+        self._credentials = credentials
+
+    async def run(self, job: Job, outcome: Outcome, emit: Emit) -> None:
+        """Make the attempt; `outcome` is filled on the way, `emit` takes the answer.
+
+        Raises:
+            LlmManagerError: the request, the provider or the network failed it.
+        """
+        facts = self._facts_of(job)
+        call, reader = _prepared(job, facts, self._dialects[facts.kind])
+        secret = self._credentials.open(facts, job.target.credential)
+        outcome.reader, outcome.prompt = reader, call.prompt
+        try:
+            outcome.is_calling = True
+            upstream = self._upstreams[facts.transport]
+            async with upstream.open(_http_call(job, facts, call, secret), _limits(job, facts)) as answer:
+                _note_answer(facts, answer, outcome)
+                if answer.status >= 300:
+                    body = await _read_error(answer)
+                    raise error_of_answer(facts, status=answer.status, body=body, headers=answer.headers)
+                await _read(job, answer, reader, outcome, emit=emit)
+        except LlmManagerError as error:
+            # A limit that trips while only the end of the HTTP message is awaited spoils nothing.
+            if not (isinstance(error, UpstreamTimeout) and reader.is_done and reader.error is None):
+                raise _without_secret(error, secret) from error.__cause__
+        _note_unknown_finishes(facts, reader)
+        if reader.error is not None:
+            raise _without_secret(reader.error, secret)
+
+    def _facts_of(self, job: Job) -> Facts:
+        facts = self._facts.get(job.target.kind)
+        if facts is None:
+            raise InternalError(f"This worker does not serve kind {job.target.kind!r}.")
+        if job.operation not in facts.operations:
+            raise UnsupportedParameter(f"{facts.title} does not offer {job.operation}.", param="model")
+        return facts
+
+
+def _prepared(job: Job, facts: Facts, dialect: Dialect) -> tuple[UpstreamCall, AnswerReader]:
+    """Return the request to send and what reads its answer."""
+    model, is_stream = job.target.upstream_model, job.is_stream
+    match job.input:
+        case NativeBody(body=body):
+            if not isinstance(dialect, NativeDialect) or job.input.dialect != facts.dialect:
+                raise InvalidRequest(f"{facts.title} speaks {facts.dialect}, not {job.input.dialect}.")
+            if job.operation == "chat":
+                call = dialect.native_chat(body, model=model, is_stream=is_stream)
+                return call, dialect.native_chat_reader(is_stream=is_stream)
+            return dialect.native_embeddings(body, model=model), dialect.native_embeddings_reader()
+        case ChatInput() as chat:
+            call = dialect.chat(chat, model=model, is_stream=is_stream)
+            return call, dialect.chat_reader(is_stream=is_stream)
+        case EmbeddingsInput() as embeddings:
+            return dialect.embeddings(embeddings, model=model), dialect.embeddings_reader()
+        case None:
+            return dialect.models(), dialect.models_reader()
+
+
+def _http_call(job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None) -> HttpCall:
+    base_url = (job.target.base_url or facts.base_url).rstrip("/")
+    if not base_url and facts.transport == "http":
+        raise InvalidRequest(f"{facts.title} needs a base URL and its provider record has none; set one.")
+    headers = {"accept-encoding": "gzip, deflate", "user-agent": "llm-manager", **facts.headers.send}
+    headers |= {name.lower(): value for name, value in job.target.headers.items()}
+    if call.body:
+        headers["content-type"] = "application/json"
+    if secret is not None:
+        scheme = f"{facts.auth.scheme} " if facts.auth.scheme else ""
+        headers[facts.auth.header] = f"{scheme}{secret.reveal()}"
+    return HttpCall(call.method, base_url + call.path, headers, call.body, facts.title)
+
+
+def _limits(job: Job, facts: Facts) -> Limits:
+    own, wanted = facts.timeouts, job.target.timeouts
+    return Limits(
+        connect=wanted.get("connect", own.connect),
+        headers=wanted.get("headers", own.headers),
+        first_token=wanted.get("first_token", own.first_token),
+        idle=wanted.get("idle", own.idle),
+        total=min(wanted.get("total", own.total), job.timeout_seconds or own.total),
+    )
+
+
+def _note_answer(facts: Facts, answer: Answer, outcome: Outcome) -> None:
+    outcome.status = answer.status
+    headers = answer.headers
+    outcome.upstream_request_id = next((headers[name] for name in facts.headers.request_id if name in headers), "")
+    prefixes = facts.headers.forward
+    outcome.upstream_headers = {
+        name: value for name, value in headers.items() if prefixes and name.startswith(prefixes)
+    }
+
+
+async def _read_error(answer: Answer) -> bytes:
+    body = b""
+    while len(body) < MAX_ERROR_BYTES and (data := await answer.read()):
+        body += data
+    return body[:MAX_ERROR_BYTES]
+
+
+async def _read(job: Job, answer: Answer, reader: AnswerReader, outcome: Outcome, *, emit: Emit) -> None:
+    waits_for_content = job.is_stream
+    if waits_for_content:
+        answer.expect("first_token")
+    while data := await answer.read():
+        pieces = reader.feed(data)
+        if waits_for_content and reader.written:
+            waits_for_content = False
+            outcome.note_first_token()
+            answer.expect("idle")
+        if pieces:
+            await emit(pieces)
+        if reader.is_done or reader.error is not None:
+            break
+    if reader.error is not None:
+        await _read_on(answer, reader, _USAGE_AFTER_ERROR_SECONDS)
+        return
+    if reader.is_done:
+        await _read_on(answer, reader, _REST_SECONDS)
+    pieces = reader.finish()
+    if pieces:
+        await emit(pieces)
+
+
+async def _read_on(answer: Answer, reader: AnswerReader, seconds: float) -> None:
+    """Read what comes after the last word: usage behind an error, the end of the message. Failures no longer count."""
+    with suppress(TimeoutError, LlmManagerError):
+        async with asyncio.timeout(seconds):
+            while data := await answer.read():
+                reader.feed(data)
+            reader.finish()
+
+
+def _note_unknown_finishes(facts: Facts, reader: AnswerReader) -> None:
+    for reason in reader.unknown_finish_reasons:
+        UNKNOWN_FINISH_REASONS.labels(facts.kind).inc()
+        log.warning("finish_reason_unknown", kind=facts.kind, native_finish_reason=reason[:64])
+
+
+def _without_secret(error: LlmManagerError, secret: Secret | None) -> LlmManagerError:
+    """Cut the credential out of what the provider said: some quote it back."""
+    if secret is not None and len(secret.reveal()) >= 8 and secret.reveal() in error.message:
+        error.message = error.message.replace(secret.reveal(), "[credential]")
+        error.args = (error.message,)
+    return error

@@ -1,0 +1,64 @@
+"""Settings of the workers, from LLM_MANAGER_PROVIDERS_*."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from llm_manager.core.facts import Facts
+from llm_manager.kit.secrets import Secret
+from llm_manager.kit.settings import ServiceSettings, SettingsError
+
+ALL = "all"
+
+
+class ProvidersSettings(ServiceSettings):
+    """What the workers can be told."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="LLM_MANAGER_PROVIDERS_")
+
+    kinds: str = Field(ALL, description="Provider kinds to serve, separated by commas; all for every kind known.")
+    master_key: Secret = Field(description="The platform's master key, 32 bytes in base64url; opens credentials.")
+    max_in_flight: int = Field(1000, ge=1, description="Attempts at the same time; more are refused.")
+
+    @field_validator("master_key")
+    @classmethod
+    def _is_a_key(cls, value: Secret) -> Secret:
+        _decoded(value)
+        return value
+
+    def master_key_bytes(self) -> bytes:
+        """Return the 32 bytes."""
+        return _decoded(self.master_key)
+
+    def chosen(self, known: Mapping[str, Facts]) -> dict[str, Facts]:
+        """Return the facts of the kinds to serve.
+
+        Raises:
+            SettingsError: a kind is not known.
+        """
+        names = [name.strip() for name in self.kinds.split(",") if name.strip()]
+        if ALL in names:
+            return dict(known)
+        unknown = sorted(set(names) - set(known))
+        if unknown or not names:
+            raise SettingsError(
+                f"LLM_MANAGER_PROVIDERS_KINDS: unknown {', '.join(unknown) or '(none given)'}; "
+                f"known are {', '.join(known)}, or {ALL}."
+            )
+        return {name: known[name] for name in names}
+
+
+def _decoded(value: Secret) -> bytes:
+    try:
+        key = base64.urlsafe_b64decode(value.reveal() + "=" * (-len(value.reveal()) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is not base64url") from error
+    if len(key) != 32:
+        raise ValueError(f"must be 32 bytes in base64url, is {len(key)} bytes")
+    return key
