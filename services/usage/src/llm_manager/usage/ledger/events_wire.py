@@ -1,0 +1,119 @@
+"""UsageRecorded on the wire to and from an attempt of the ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from google.protobuf.message import DecodeError
+
+from llm_manager.contracts.usage.v1 import event_pb2
+from llm_manager.core.prices import CostState, PriceLine
+from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.usage.ledger.rules import Attempt, AttemptState, Money, UnusableEventError, parse_event_id
+
+# Enum numbers of event.proto; zero and numbers of a newer version are absent and become None.
+_STATES = {
+    event_pb2.ATTEMPT_STATE_OK: AttemptState.OK,
+    event_pb2.ATTEMPT_STATE_ERROR: AttemptState.ERROR,
+    event_pb2.ATTEMPT_STATE_CANCELLED: AttemptState.CANCELLED,
+    event_pb2.ATTEMPT_STATE_CACHE_HIT: AttemptState.CACHE_HIT,
+}
+_SOURCES = {
+    event_pb2.USAGE_SOURCE_PROVIDER: UsageSource.PROVIDER,
+    event_pb2.USAGE_SOURCE_ESTIMATED: UsageSource.ESTIMATED,
+    event_pb2.USAGE_SOURCE_UNKNOWN: UsageSource.UNKNOWN,
+    event_pb2.USAGE_SOURCE_NONE: UsageSource.NONE,
+}
+_COST_STATES = {
+    event_pb2.COST_STATE_PRICED: CostState.PRICED,
+    event_pb2.COST_STATE_REPORTED: CostState.REPORTED,
+    event_pb2.COST_STATE_UNPRICED: CostState.UNPRICED,
+}
+_STATE_NUMBERS = {state: number for number, state in _STATES.items()}
+_SOURCE_NUMBERS = {source: number for number, source in _SOURCES.items()}
+_COST_STATE_NUMBERS = {state: number for number, state in _COST_STATES.items()}
+# Fields that mean the same, by the same name and type, on both sides.
+_PLAIN = (
+    *("request_id", "attempt", "duration_ms", "app_id", "api_key_id", "requested_model", "configuration", "provider"),
+    *("provider_kind", "upstream_model", "response_model", "operation", "is_stream", "error_code", "upstream_status"),
+    *("upstream_request_id", "finish_reason", "native_finish_reason", "raw_usage", "end_user"),
+)
+
+
+def decode(payload: bytes) -> Attempt:
+    """Read one message of the stream USAGE.
+
+    Raises:
+        UnusableEventError: it is no UsageRecorded, or its id is none.
+    """
+    event = event_pb2.UsageRecorded()
+    try:
+        event.ParseFromString(payload)
+    except DecodeError:
+        raise UnusableEventError("not_a_usage_recorded") from None
+    return from_proto(event)
+
+
+def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
+    """Return the attempt that an event tells of, unexamined.
+
+    Raises:
+        UnusableEventError: the id is no UUIDv7.
+    """
+    cost = event.cost
+    started_ms = event.started_at.seconds * 1000 + event.started_at.nanos // 1_000_000
+    lines = tuple(
+        PriceLine(line.bucket, line.quantity, line.rate_picousd_per_million, line.amount_picousd) for line in cost.lines
+    )
+    return Attempt(
+        event_id=parse_event_id(event.event_id),
+        started_at=_instant(started_ms),
+        state=_STATES.get(event.state),
+        usage=Usage(**{name: getattr(event.usage, name) for name in BUCKETS}),
+        usage_source=_SOURCES.get(event.usage_source),
+        money=Money(
+            state=_COST_STATES.get(cost.state),
+            total_picousd=cost.total_picousd if cost.HasField("total_picousd") else None,
+            lines=lines,
+            price_version=cost.price_version,
+        ),
+        time_to_first_token_ms=(event.time_to_first_token_ms if event.HasField("time_to_first_token_ms") else None),
+        tags=dict(event.tags),
+        **{name: getattr(event, name) for name in _PLAIN},
+    )
+
+
+def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
+    """Return an attempt of the ledger as the event that it came from."""
+    money = attempt.money
+    event = event_pb2.UsageRecorded(
+        event_id=str(attempt.event_id),
+        time_to_first_token_ms=attempt.time_to_first_token_ms,
+        usage=event_pb2.Usage(**{name: getattr(attempt.usage, name) for name in BUCKETS}),
+        cost=event_pb2.Cost(total_picousd=money.total_picousd, price_version=money.price_version),
+        tags=attempt.tags,
+        **{name: getattr(attempt, name) for name in _PLAIN},
+    )
+    event.started_at.FromDatetime(attempt.started_at)
+    if attempt.state is not None:
+        event.state = _STATE_NUMBERS[attempt.state]
+    if attempt.usage_source is not None:
+        event.usage_source = _SOURCE_NUMBERS[attempt.usage_source]
+    if money.state is not None:
+        event.cost.state = _COST_STATE_NUMBERS[money.state]
+    for line in money.lines:
+        event.cost.lines.add(
+            bucket=line.bucket,
+            quantity=line.quantity,
+            rate_picousd_per_million=line.rate_picousd_per_million,
+            amount_picousd=line.amount_picousd,
+        )
+    return event
+
+
+def _instant(milliseconds: int) -> datetime:
+    """Return an instant; one that Python cannot hold becomes 1970, which the rules find far from the id."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0, UTC)

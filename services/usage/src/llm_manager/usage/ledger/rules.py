@@ -1,0 +1,260 @@
+"""What one attempt is, and what the ledger demands of it.
+
+Three verdicts: a good attempt becomes a row; one that contradicts itself becomes a row that says so (`defects`), with
+its money or counts unknown instead of wrong; one that cannot even be identified is refused (`UnusableEventError`).
+The original bytes of the second and third kind are kept in usage.rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from llm_manager.core.prices import CostState, PriceLine
+from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+
+# Nobody uses a trillion tokens in one attempt, and a few counts near 2**64 would wrap every UInt64 sum they are in.
+MAX_COUNT = 10**12
+MAX_RAW_USAGE_BYTES = 65_536
+# Rows older than that are past the retention of usage.events and would vanish at the next merge.
+RETENTION = timedelta(days=13 * 30)
+# Clocks of the gateway, which makes the id, and of the worker, which says when it started, may differ by less.
+MAX_SKEW = timedelta(days=1)
+
+
+class AttemptState(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    CACHE_HIT = "cache_hit"
+
+
+class Defect(StrEnum):
+    """What is wrong with a row of the ledger; the row is kept and carries these."""
+
+    STATE_MISSING = "state_missing"
+    ERROR_WITHOUT_CODE = "error_without_code"
+    OK_WITH_ERROR_CODE = "ok_with_error_code"
+    STARTED_AT_FAR_FROM_ID = "started_at_far_from_id"
+    FIRST_TOKEN_AFTER_END = "first_token_after_end"  # noqa: S105 - tokens of a model, not a password
+    USAGE_SOURCE_MISSING = "usage_source_missing"
+    USAGE_WITHOUT_SOURCE = "usage_without_source"
+    COUNTS_IMPLAUSIBLE = "counts_implausible"
+    RAW_USAGE_NOT_TEXT = "raw_usage_not_text"
+    RAW_USAGE_TOO_LONG = "raw_usage_too_long"
+    COST_STATE_MISSING = "cost_state_missing"
+    COST_STATE_CONTRADICTS_TOTAL = "cost_state_contradicts_total"
+    COST_NEGATIVE = "cost_negative"
+    TOTAL_IS_NOT_SUM_OF_LINES = "total_is_not_sum_of_lines"
+    LINE_IS_NOT_QUANTITY_TIMES_RATE = "line_is_not_quantity_times_rate"
+    LINES_DO_NOT_MATCH_USAGE = "lines_do_not_match_usage"
+    PRICED_WITHOUT_COUNTS = "priced_without_counts"
+
+
+class UnusableEventError(Exception):
+    """The event cannot become a row. `str(error)` is the reason, one of a few fixed words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Cost of an attempt as its event states it; the total is None when it is absent."""
+
+    state: CostState | None
+    total_picousd: int | None
+    lines: tuple[PriceLine, ...] = ()
+    price_version: str = ""
+
+
+_UNKNOWN_MONEY = Money(CostState.UNPRICED, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt at one upstream, one row of usage.events. Fields as in proto usage/v1/event.proto.
+
+    `state` and `usage_source` are None when the event did not say; a row never has None there.
+    """
+
+    event_id: UUID
+    app_id: str
+    started_at: datetime
+    state: AttemptState | None
+    usage: Usage
+    usage_source: UsageSource | None
+    money: Money
+    request_id: str = ""
+    attempt: int = 1
+    duration_ms: int = 0
+    time_to_first_token_ms: int | None = None
+    api_key_id: str = ""
+    requested_model: str = ""
+    configuration: str = ""
+    provider: str = ""
+    provider_kind: str = ""
+    upstream_model: str = ""
+    response_model: str = ""
+    operation: str = ""
+    is_stream: bool = False
+    error_code: str = ""
+    upstream_status: int = 0
+    upstream_request_id: str = ""
+    finish_reason: str = ""
+    native_finish_reason: str = ""
+    raw_usage: bytes = b""
+    end_user: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    defects: tuple[Defect, ...] = ()
+
+    @property
+    def attempted_at(self) -> datetime:
+        """When the attempt's id was made: the same in every copy of the event, unlike `started_at`."""
+        return time_of(self.event_id)
+
+
+def time_of(event_id: UUID) -> datetime:
+    """Return the millisecond that a UUIDv7 begins with. Source: RFC 9562, section 5.7."""
+    return datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
+
+
+def parse_event_id(text: str) -> UUID:
+    """Return the id of an event.
+
+    Raises:
+        UnusableEventError: it is no UUIDv7. The ledger's key is made of its time.
+    """
+    try:
+        event_id = UUID(text)
+    except ValueError:
+        raise UnusableEventError("event_id_is_no_uuid") from None
+    if event_id.version != 7:
+        raise UnusableEventError("event_id_is_no_uuid7")
+    return event_id
+
+
+def examine(attempt: Attempt, *, now: datetime) -> Attempt:
+    """Return the attempt as it may stand in the ledger, with its defects named.
+
+    Raises:
+        UnusableEventError: nobody is charged, or the id lies in the future or beyond the retention.
+    """
+    if not attempt.app_id:
+        raise UnusableEventError("app_id_is_empty")
+    if attempt.attempted_at > now + MAX_SKEW:
+        raise UnusableEventError("event_id_is_of_the_future")
+    if attempt.attempted_at < now - RETENTION:
+        raise UnusableEventError("event_id_is_beyond_retention")
+    for rule in (_settle_state, _settle_times, _settle_counts, _settle_raw_usage, _settle_money):
+        attempt = rule(attempt)
+    return attempt
+
+
+def rank(attempt: Attempt) -> int:
+    """Return which of two records of one attempt is better informed: the higher one stays.
+
+    When a worker goes silent the gateway writes a substitute; the worker's own record may still come, and it saw what
+    happened, so it wins whatever its counts come from.
+    """
+    match attempt.usage_source:
+        case UsageSource.PROVIDER:
+            source = 4
+        case UsageSource.ESTIMATED:
+            source = 3
+        case UsageSource.NONE:
+            source = 2
+        case UsageSource.UNKNOWN | None:
+            source = 1
+    return source + (0 if _is_substitute(attempt) else 10)
+
+
+def _is_substitute(attempt: Attempt) -> bool:
+    """Whether the gateway wrote it: it has no price book and never hears the provider's status."""
+    money = attempt.money
+    has_no_book = money.state in (CostState.UNPRICED, None) and not money.price_version
+    return attempt.error_code == "worker_lost" or (has_no_book and not attempt.upstream_status)
+
+
+def _flag(attempt: Attempt, *defects: Defect) -> Attempt:
+    return replace(attempt, defects=(*attempt.defects, *defects)) if defects else attempt
+
+
+def _settle_state(attempt: Attempt) -> Attempt:
+    if attempt.state is None:
+        # not OK, so that it shows among the failures, where people look
+        return _flag(replace(attempt, state=AttemptState.ERROR), Defect.STATE_MISSING)
+    if attempt.state is AttemptState.ERROR and not attempt.error_code:
+        return _flag(attempt, Defect.ERROR_WITHOUT_CODE)
+    if attempt.state in (AttemptState.OK, AttemptState.CACHE_HIT) and attempt.error_code:
+        return _flag(attempt, Defect.OK_WITH_ERROR_CODE)
+    return attempt
+
+
+def _settle_times(attempt: Attempt) -> Attempt:
+    if abs(attempt.started_at - attempt.attempted_at) > MAX_SKEW:
+        attempt = _flag(replace(attempt, started_at=attempt.attempted_at), Defect.STARTED_AT_FAR_FROM_ID)
+    if attempt.time_to_first_token_ms is not None and attempt.time_to_first_token_ms > attempt.duration_ms:
+        attempt = _flag(attempt, Defect.FIRST_TOKEN_AFTER_END)
+    return attempt
+
+
+def _settle_counts(attempt: Attempt) -> Attempt:
+    if any(getattr(attempt.usage, name) > MAX_COUNT for name in BUCKETS):
+        unknown = replace(attempt, usage=Usage(), usage_source=UsageSource.UNKNOWN, money=_UNKNOWN_MONEY)
+        return _flag(unknown, Defect.COUNTS_IMPLAUSIBLE)
+    if attempt.usage_source is None:
+        return _flag(replace(attempt, usage_source=UsageSource.UNKNOWN), Defect.USAGE_SOURCE_MISSING)
+    if attempt.usage_source is UsageSource.NONE and replace(attempt.usage, requests=0) != Usage():
+        return _flag(replace(attempt, usage_source=UsageSource.UNKNOWN), Defect.USAGE_WITHOUT_SOURCE)
+    return attempt
+
+
+def _settle_raw_usage(attempt: Attempt) -> Attempt:
+    if len(attempt.raw_usage) > MAX_RAW_USAGE_BYTES:
+        return _flag(replace(attempt, raw_usage=b""), Defect.RAW_USAGE_TOO_LONG)
+    try:
+        attempt.raw_usage.decode()
+    except UnicodeDecodeError:
+        return _flag(replace(attempt, raw_usage=b""), Defect.RAW_USAGE_NOT_TEXT)
+    return attempt
+
+
+def _settle_money(attempt: Attempt) -> Attempt:
+    defect = _money_defect(attempt)
+    if defect is None:
+        return attempt
+    return _flag(replace(attempt, money=replace(_UNKNOWN_MONEY, price_version=attempt.money.price_version)), defect)
+
+
+def _money_defect(attempt: Attempt) -> Defect | None:
+    """Return why the money cannot be believed, None when it can."""
+    money, total = attempt.money, attempt.money.total_picousd
+    if money.state is None:
+        return Defect.COST_STATE_MISSING
+    if (money.state is CostState.UNPRICED) != (total is None):
+        return Defect.COST_STATE_CONTRADICTS_TOTAL
+    if (total or 0) < 0 or any(line.amount_picousd < 0 for line in money.lines):
+        return Defect.COST_NEGATIVE
+    if money.state is not CostState.PRICED:
+        return Defect.COST_STATE_CONTRADICTS_TOTAL if money.lines else None
+    if attempt.usage_source is UsageSource.UNKNOWN:
+        # what nobody counted has no known cost, least of all zero
+        return Defect.PRICED_WITHOUT_COUNTS
+    if total != sum(line.amount_picousd for line in money.lines):
+        return Defect.TOTAL_IS_NOT_SUM_OF_LINES
+    return _lines_defect(attempt)
+
+
+def _lines_defect(attempt: Attempt) -> Defect | None:
+    lines = attempt.money.lines
+    if not all(line.adds_up for line in lines):
+        return Defect.LINE_IS_NOT_QUANTITY_TIMES_RATE
+    billed = {line.bucket: line.quantity for line in lines}
+    used = {name: count for name in BUCKETS if (count := getattr(attempt.usage, name))}
+    # requests are counted for statistics, and have a line only where a price names them
+    if "requests" not in billed:
+        used.pop("requests", None)
+    return None if billed == used and len(billed) == len(lines) else Defect.LINES_DO_NOT_MATCH_USAGE

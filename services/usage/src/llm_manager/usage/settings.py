@@ -1,0 +1,26 @@
+"""What the usage service can be told."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from llm_manager.kit.secrets import Secret
+from llm_manager.kit.settings import ServiceSettings
+
+
+class UsageSettings(ServiceSettings):
+    """Variables `LLM_MANAGER_USAGE_…`."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="LLM_MANAGER_USAGE_")
+
+    grpc_host: str = Field("127.0.0.1", description="Address on which UsageService answers.")
+    grpc_port: int = Field(0, ge=0, le=65535, description="Port of the same; 0 takes a free one, which the log names.")
+    rpc_token: Secret | None = Field(None, description="Token that callers of UsageService must show.")
+    clickhouse_dsn: Secret = Field(
+        description="The ledger's database: chdb:///folder inside this process, or clickhouse://user:password@host:8123/.",
+    )
+    batch_events: int = Field(1000, ge=1, le=10_000, description="Events that are written together at most.")
+    batch_seconds: float = Field(0.25, gt=0, le=10, description="Time that an event waits for others at most.")

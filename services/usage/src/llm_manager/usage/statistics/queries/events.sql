@@ -1,0 +1,53 @@
+-- The rows of one page. app_id and attempted_at only say where to look; event_id says which.
+SELECT
+    event_id,
+    app_id,
+    api_key_id,
+    request_id,
+    attempt,
+    started_at,
+    duration_ms,
+    time_to_first_token_ms,
+    requested_model,
+    configuration,
+    provider,
+    provider_kind,
+    upstream_model,
+    response_model,
+    operation,
+    is_stream,
+    error_code,
+    upstream_status,
+    upstream_request_id,
+    finish_reason,
+    native_finish_reason,
+    end_user,
+    tags,
+    input_uncached,
+    cache_read,
+    cache_write_5m,
+    cache_write_1h,
+    input_audio,
+    input_image,
+    output_text,
+    output_reasoning,
+    output_audio,
+    output_image,
+    search_units,
+    requests,
+    toString(state),
+    toString(usage_source),
+    raw_usage,
+    toString(cost_state),
+    cost_usd,
+    price_version,
+    price_lines.bucket,
+    price_lines.quantity,
+    price_lines.rate_picousd_per_million,
+    price_lines.amount_usd
+FROM usage.events FINAL
+WHERE app_id IN {app_ids:Array(String)}
+    AND attempted_at >= {first:DateTime64(3, 'UTC')}
+    AND attempted_at <= {last:DateTime64(3, 'UTC')}
+    AND event_id IN {event_ids:Array(UUID)}
+ORDER BY started_at DESC, event_id DESC

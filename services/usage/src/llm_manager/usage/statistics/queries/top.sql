@@ -1,0 +1,38 @@
+-- Sums of attempts by one dimension, largest first; the columns after the key are those of totals.sql.
+SELECT
+    toString({dimension:Identifier}) AS key,
+    count() AS attempts,
+    countIf(state NOT IN ('ok', 'cache_hit')) AS failed_attempts,
+    countIf(cost_state = 'unpriced') AS unpriced_attempts,
+    countIf(usage_source IN ('estimated', 'unknown')) AS estimated_attempts,
+    ifNull(sum(cost_usd), 0) AS cost_usd,
+    sum(input_uncached) AS input_uncached,
+    sum(cache_read) AS cache_read,
+    sum(cache_write_5m) AS cache_write_5m,
+    sum(cache_write_1h) AS cache_write_1h,
+    sum(input_audio) AS input_audio,
+    sum(input_image) AS input_image,
+    sum(output_text) AS output_text,
+    sum(output_reasoning) AS output_reasoning,
+    sum(output_audio) AS output_audio,
+    sum(output_image) AS output_image,
+    sum(search_units) AS search_units,
+    sum(requests) AS requests
+FROM usage.events FINAL
+WHERE (empty({app_ids:Array(String)}) OR app_id IN {app_ids:Array(String)})
+    AND ({request_id:String} = '' OR request_id = {request_id:String})
+    AND started_at >= {from:DateTime64(3, 'UTC')}
+    AND started_at < {to:DateTime64(3, 'UTC')}
+    -- the same, wider by the skew that ledger/rules.py allows, on the column that the primary key knows
+    AND attempted_at >= {from:DateTime64(3, 'UTC')} - INTERVAL 1 DAY
+    AND attempted_at < {to:DateTime64(3, 'UTC')} + INTERVAL 1 DAY
+GROUP BY key
+ORDER BY
+    if({order_by:String} = 'cost', cost_usd, 0) DESC,
+    -- what is only known in part comes after what is known, at the same sum
+    if({order_by:String} = 'cost', unpriced_attempts > 0, 0) ASC,
+    if({order_by:String} = 'tokens', input_uncached + cache_read + cache_write_5m + cache_write_1h + input_audio
+        + input_image + output_text + output_reasoning + output_audio + output_image, 0) DESC,
+    if({order_by:String} = 'attempts', attempts, 0) DESC,
+    key ASC
+LIMIT {limit:UInt32}
