@@ -1,0 +1,200 @@
+"""Composition root: builds everything and wires it by constructors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+
+from llm_manager.core.facts import load_facts
+from llm_manager.gateway import health
+from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
+from llm_manager.gateway.catalogue.discovery import ModelDirectory
+from llm_manager.gateway.catalogue.service import Catalogue
+from llm_manager.gateway.http import errors
+from llm_manager.gateway.http.edge import Drain, Edge
+from llm_manager.gateway.inference.client import WorkerClient
+from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
+from llm_manager.gateway.inference.service import Inference
+from llm_manager.gateway.ingress.openai import endpoints as openai
+from llm_manager.gateway.ingress.openai.schemas import BEARER
+from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
+from llm_manager.gateway.keys import endpoints as keys
+from llm_manager.gateway.keys.rules import PEPPER_PURPOSE
+from llm_manager.gateway.keys.service import KeyService
+from llm_manager.gateway.keys.store import KeyStore
+from llm_manager.gateway.parts import Limits, Parts
+from llm_manager.gateway.server import serving
+from llm_manager.gateway.settings import GatewaySettings
+from llm_manager.gateway.usage import endpoints as usage
+from llm_manager.gateway.usage.client import UsageClient
+from llm_manager.gateway.usage.service import UsageReports
+from llm_manager.gateway.users.service import AdminDoor
+from llm_manager.kit.bus.connection import BusState, connect
+from llm_manager.kit.bus.requests import Requester
+from llm_manager.kit.bus.streams import ensure_streams
+from llm_manager.kit.rpc import channel
+from llm_manager.kit.rpc import server as rpc_server
+from llm_manager.kit.secrets import SecretBox
+from llm_manager.kit.service import Ops, run_from_environment, run_once_from_environment
+from llm_manager.kit.sql import open_database
+from llm_manager.kit.sql_migrations import migrate
+
+_VERSION = "0.1.0"
+_DESCRIPTION = "One API for every language model. The OpenAI SDKs work by changing base URL and API key."
+
+
+class GatewayApp(FastAPI):
+    """The application; its document also names the API key, which the hot routes check by hand."""
+
+    def openapi(self) -> dict[str, Any]:  # FastAPI's own type
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document.setdefault("components", {}).setdefault("securitySchemes", {})["ApiKey"] = BEARER
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def create_app(drain: Drain | None = None) -> GatewayApp:
+    """Build the application. `state.parts` must be set before it serves."""
+    app = GatewayApp(
+        title="LLM Manager",
+        version=_VERSION,
+        description=_DESCRIPTION,
+        redirect_slashes=False,
+        # the pages of FastAPI load scripts from elsewhere; the reference is in the docs, the document at /openapi.json
+        docs_url=None,
+        redoc_url=None,
+    )
+    errors.install(app)
+    app.add_middleware(Edge, drain=drain or Drain())
+    for router in (openai.router, keys.router, usage.router, health.router):
+        app.include_router(router)
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document without starting anything."""
+    return create_app().openapi()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that serves; `grpc_port` is 0 when gRPC is off."""
+
+    port: int
+    grpc_port: int
+    parts: Parts
+    drain: Drain
+
+
+@asynccontextmanager
+async def running(
+    settings: GatewaySettings, ops: Ops, *, environ: Mapping[str, str], silence_seconds: float = 7.0
+) -> AsyncGenerator[Gateway]:
+    """Serve while the body runs; leaving drains: new requests are refused, those in flight finish.
+
+    Args:
+        environ: where the facts' variables (OPENAI_API_KEY …) are looked up.
+        silence_seconds: a worker that says nothing for so long is taken for lost.
+    """
+    settings.check()
+    async with AsyncExitStack() as stack:
+        parts, drain, lost = await _built(settings, ops, stack, environ=environ, silence_seconds=silence_seconds)
+        await stack.enter_async_context(lost.recording())
+        app = create_app(drain)
+        app.state.parts = parts
+        port = await stack.enter_async_context(
+            serving(app, host=settings.host, port=settings.port, on_failure=ops.fail)
+        )
+        grpc_port = await _serve_grpc(settings, stack, parts, drain)
+        try:
+            yield Gateway(port=port, grpc_port=grpc_port, parts=parts, drain=drain)
+        finally:
+            drain.begin()
+            await drain.finished()
+
+
+async def _built(
+    settings: GatewaySettings, ops: Ops, stack: AsyncExitStack, *, environ: Mapping[str, str], silence_seconds: float
+) -> tuple[Parts, Drain, LostAttempts]:
+    box, facts = SecretBox(settings.master_key_bytes()), load_facts()
+    pepper = box.derive(PEPPER_PURPOSE)
+    token = settings.nats_token.reveal() if settings.nats_token else None
+    bus = await stack.enter_async_context(connect(settings.nats_url, name="gateway", token=token, on_lost=ops.fail))
+    await ensure_streams(bus)
+    database = await stack.enter_async_context(open_database(settings.database_url))
+    bootstrap = Bootstrap(settings, database, box, facts, environ, pepper)
+    catalogue = Catalogue(bus, database, prepare=bootstrap.run)
+    await stack.enter_async_context(catalogue.following())
+    client = WorkerClient(await stack.enter_async_context(Requester(bus, silence_seconds=silence_seconds)))
+    lost = LostAttempts(bus)
+    ops.add_check("bus", lambda: None if bus.state is BusState.CONNECTED else f"NATS is {bus.state}")
+    ops.add_check("catalogue", catalogue.not_ready)
+    parts = Parts(
+        catalogue=catalogue,
+        inference=Inference(client, InferenceEvents(bus), lost, facts=facts.get),
+        models=ModelDirectory(catalogue, client, facts=facts.get),
+        keys=KeyService(KeyStore(database), catalogue, pepper=pepper),
+        usage=UsageReports(await _usage_client(settings, stack)),
+        door=AdminDoor(database),
+        limits=Limits(settings.max_body_bytes, settings.heartbeat_seconds, settings.request_timeout_seconds),
+        pepper=pepper,
+    )
+    return parts, Drain(), lost
+
+
+async def _usage_client(settings: GatewaySettings, stack: AsyncExitStack) -> UsageClient | None:
+    if not settings.usage_address:
+        return None
+    opened = await stack.enter_async_context(channel(settings.usage_address, token=settings.rpc_token))
+    return UsageClient(opened)
+
+
+async def _serve_grpc(settings: GatewaySettings, stack: AsyncExitStack, parts: Parts, drain: Drain) -> int:
+    if settings.grpc_port == 0:
+        return 0
+    servicer = InferenceRpc(
+        parts.inference,
+        parts.catalogue,
+        parts.models,
+        check_key=parts.caller,
+        drain=drain,
+        timeout_seconds=settings.request_timeout_seconds,
+    )
+    # no service token: callers show an API key, which the servicer checks on every call
+    return await stack.enter_async_context(
+        rpc_server(
+            host=settings.host,
+            port=settings.grpc_port,
+            token=None,
+            services=[servicer.register],
+            service_names=[SERVICE_NAME],
+        )
+    )
+
+
+@asynccontextmanager
+async def lifespan(settings: GatewaySettings, ops: Ops) -> AsyncGenerator[None]:
+    """Serve as a process of its own."""
+    async with running(settings, ops, environ=os.environ):
+        yield
+
+
+async def _migrate(settings: GatewaySettings) -> None:
+    await migrate(settings.database_url, MIGRATIONS)
+
+
+def migrate_main() -> int:
+    """Bring the control-plane database to its newest form and end; the gateway does the same when it starts."""
+    return run_once_from_environment("gateway", GatewaySettings, _migrate)
+
+
+def main() -> int:
+    """Run the gateway with settings from the environment; the entry point of `llm-manager serve gateway`."""
+    return run_from_environment("gateway", GatewaySettings, lifespan)

@@ -1,0 +1,182 @@
+"""Records of the catalogue, the snapshot that serves requests, and what a model's name means; pure."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from llm_manager.core.errors import ModelNotFound
+from llm_manager.gateway.inference.rules import Target
+
+_HINTS, _HINT_CANDIDATES = 3, 2_000
+_SHOWN_NAME = 100
+# NATS KV keys take only these; a dot separates tokens, so it may stand neither at an end nor twice.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One row as it travels. `revision` grows with every change of the row; the higher one is the newer."""
+
+    id: str
+    revision: int
+    is_enabled: bool = True
+
+
+class AppRecord(Record, frozen=True, kw_only=True):
+    """A client application."""
+
+    name: str
+
+
+class KeyRecord(Record, frozen=True, kw_only=True):
+    """An API key; `hash` is keyed by the platform's pepper."""
+
+    app_id: str
+    name: str
+    hash: str
+
+
+class ProviderRecord(Record, frozen=True, kw_only=True):
+    """An upstream; `credential` is sealed, empty when it needs none."""
+
+    name: str
+    kind: str
+    base_url: str = ""
+    credential: bytes = b""
+
+
+class ConfigurationRecord(Record, frozen=True, kw_only=True):
+    """A named model ready to use; `created` in Unix seconds."""
+
+    name: str
+    provider: str
+    upstream_model: str
+    created: int = 0
+    tags: dict[str, str] = {}
+
+
+class AliasRecord(Record, frozen=True, kw_only=True):
+    """Another name of a configuration; `created` in Unix seconds."""
+
+    name: str
+    configuration: str
+    created: int = 0
+
+
+AnyRecord = AppRecord | KeyRecord | ProviderRecord | ConfigurationRecord | AliasRecord
+KINDS: Mapping[str, type[AnyRecord]] = {
+    "app": AppRecord,
+    "key": KeyRecord,
+    "provider": ProviderRecord,
+    "configuration": ConfigurationRecord,
+    "alias": AliasRecord,
+}
+R = TypeVar("R", bound=Record)
+
+
+def kv_key(record: AnyRecord) -> str:
+    """Return the key of a record in the bucket; characters that NATS refuses become =XX of their UTF-8."""
+    match record:
+        case AppRecord():
+            return f"app.{record.id}"
+        case KeyRecord():
+            return f"key.{record.id}"
+        case ProviderRecord():
+            return f"provider.{_escaped(record.name)}"
+        case ConfigurationRecord():
+            return f"configuration.{_escaped(record.name)}"
+        case AliasRecord():
+            return f"alias.{_escaped(record.name)}"
+
+
+def kind_of(key: str) -> type[AnyRecord] | None:
+    """Return which record a key of the bucket holds; None when it belongs to somebody else."""
+    return KINDS.get(key.partition(".")[0])
+
+
+def _escaped(name: str) -> str:
+    last = len(name) - 1
+    return "".join(
+        character
+        if _PLAIN.match(character) or (character == "." and 0 < i < last and name[i - 1] != ".")
+        else "".join(f"={byte:02X}" for byte in character.encode())
+        for i, character in enumerate(name)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The catalogue at one moment. Only what is enabled is in it.
+
+    Args:
+        is_complete: False until a store has been read, so that an unknown key proves nothing yet.
+    """
+
+    apps: Mapping[str, AppRecord] = field(default_factory=dict[str, AppRecord])
+    keys: Mapping[str, KeyRecord] = field(default_factory=dict[str, KeyRecord])
+    providers: Mapping[str, ProviderRecord] = field(default_factory=dict[str, ProviderRecord])
+    configurations: Mapping[str, ConfigurationRecord] = field(default_factory=dict[str, ConfigurationRecord])
+    aliases: Mapping[str, AliasRecord] = field(default_factory=dict[str, AliasRecord])
+    is_complete: bool = False
+
+    @staticmethod
+    def of(records: Iterable[AnyRecord], *, is_complete: bool) -> Snapshot:
+        """Build a snapshot from every record."""
+        enabled = [record for record in records if record.is_enabled]
+        return Snapshot(
+            apps={app.id: app for app in _of_type(enabled, AppRecord)},
+            keys={key.id: key for key in _of_type(enabled, KeyRecord)},
+            providers={provider.name: provider for provider in _of_type(enabled, ProviderRecord)},
+            configurations={item.name: item for item in _of_type(enabled, ConfigurationRecord)},
+            aliases={alias.name: alias for alias in _of_type(enabled, AliasRecord)},
+            is_complete=is_complete,
+        )
+
+    def resolve(self, model: str) -> Target:
+        """Return where a model's name leads: a configuration, an alias, or `<provider>/<upstream model>`.
+
+        Raises:
+            ModelNotFound: none of them; the message offers the nearest names.
+        """
+        alias = self.aliases.get(model)
+        configuration = self.configurations.get(model) or (alias and self.configurations.get(alias.configuration))
+        if configuration is not None:
+            provider = self.providers.get(configuration.provider)
+            if provider is not None:
+                return _target(provider, configuration.upstream_model, configuration)
+        name, separator, upstream_model = model.partition("/")
+        provider = self.providers.get(name)
+        if provider is not None and separator and upstream_model:
+            return _target(provider, upstream_model, None)
+        raise self.not_found(model)
+
+    def not_found(self, model: str) -> ModelNotFound:
+        """Make the error for a name that leads nowhere."""
+        # bounded, because comparing with every name of a large catalogue would cost more than the request
+        names = itertools.islice(itertools.chain(self.configurations, self.aliases), _HINT_CANDIDATES)
+        shown = model[:_SHOWN_NAME]
+        near = difflib.get_close_matches(shown, list(names), n=_HINTS)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
+        return ModelNotFound(f"The model {shown!r} does not exist or your app may not use it. {hint}", param="model")
+
+
+def _of_type(records: Iterable[AnyRecord], kind: type[R]) -> Iterable[R]:
+    return (record for record in records if isinstance(record, kind))
+
+
+def _target(provider: ProviderRecord, upstream_model: str, configuration: ConfigurationRecord | None) -> Target:
+    return Target(
+        provider=provider.name,
+        kind=provider.kind,
+        upstream_model=upstream_model,
+        base_url=provider.base_url,
+        credential=provider.credential,
+        configuration=configuration.name if configuration else "",
+        tags=configuration.tags if configuration else {},
+    )

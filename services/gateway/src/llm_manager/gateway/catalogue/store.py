@@ -1,0 +1,192 @@
+"""Reads and writes the catalogue's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_manager.core.ids import ApiKey
+from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Wanted, WantedProvider
+from llm_manager.gateway.catalogue.rules import (
+    AliasRecord,
+    AnyRecord,
+    AppRecord,
+    ConfigurationRecord,
+    KeyRecord,
+    ProviderRecord,
+)
+from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
+from llm_manager.kit.secrets import SecretBox, SecretBoxError
+from llm_manager.kit.sql import Database
+
+CREDENTIAL_AAD = b"provider-credential"
+T = TypeVar("T", bound=Table)
+
+
+async def load_records(database: Database) -> list[AnyRecord]:
+    """Read the whole catalogue in one transaction.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    async with database.session(read_only=True) as session:
+        return [
+            *(_app(row) for row in await session.scalars(select(App))),
+            *(key_record(row) for row in await session.scalars(select(Key))),
+            *(_provider(row) for row in await session.scalars(select(Provider))),
+            *(_configuration(row) for row in await session.scalars(select(Configuration))),
+            *(_alias(row) for row in await session.scalars(select(Alias))),
+        ]
+
+
+def _app(row: App) -> AppRecord:
+    return AppRecord(id=row.id, revision=row.revision, is_enabled=row.is_enabled, name=row.name)
+
+
+def key_record(row: Key) -> KeyRecord:
+    """Return a key as it travels."""
+    is_enabled = row.is_enabled and row.revoked_at is None
+    return KeyRecord(
+        id=row.id, revision=row.revision, is_enabled=is_enabled, app_id=row.app_id, name=row.name, hash=row.hash
+    )
+
+
+def _provider(row: Provider) -> ProviderRecord:
+    return ProviderRecord(
+        id=row.id,
+        revision=row.revision,
+        is_enabled=row.is_enabled,
+        name=row.name,
+        kind=row.kind,
+        base_url=row.base_url,
+        credential=row.credential or b"",
+    )
+
+
+def _configuration(row: Configuration) -> ConfigurationRecord:
+    return ConfigurationRecord(
+        id=row.id,
+        revision=row.revision,
+        is_enabled=row.is_enabled,
+        name=row.name,
+        provider=row.provider.name,
+        upstream_model=row.upstream_model,
+        created=int(row.created_at.timestamp()),
+        tags=row.tags,
+    )
+
+
+def _alias(row: Alias) -> AliasRecord:
+    return AliasRecord(
+        id=row.id,
+        revision=row.revision,
+        is_enabled=row.is_enabled,
+        name=row.name,
+        configuration=row.configuration.name,
+        created=int(row.created_at.timestamp()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStore:
+    """Makes the rows that the environment manages equal to what it asks for; running it again changes nothing.
+
+    Rows that a person made or took over are left alone.
+    """
+
+    box: SecretBox
+
+    async def apply(self, session: AsyncSession, wanted: Wanted) -> None:
+        """Bring providers, configurations and aliases up to date."""
+        providers = {row.name: row for row in await session.scalars(select(Provider))}
+        for item in wanted.providers:
+            row = providers.get(item.kind)
+            if row is None:
+                row = providers[item.kind] = Provider(name=item.kind, kind=item.kind, managed_by=ENVIRONMENT)
+                session.add(row)
+            if row.managed_by == ENVIRONMENT:
+                self._update_provider(row, item)
+        _disable_others(providers, {item.kind for item in wanted.providers})
+        await session.flush()
+        configurations = await self._apply_configurations(session, wanted, providers)
+        aliases = {row.name: row for row in await session.scalars(select(Alias))}
+        for name, configuration in wanted.aliases.items():
+            row_id = configurations[configuration].id
+            alias = aliases.get(name)
+            if alias is None:
+                session.add(Alias(name=name, managed_by=ENVIRONMENT, configuration_id=row_id))
+            elif alias.managed_by == ENVIRONMENT:
+                alias.configuration_id, alias.is_enabled = row_id, True
+        _disable_others(aliases, set(wanted.aliases))
+
+    def _update_provider(self, row: Provider, item: WantedProvider) -> None:
+        row.is_enabled, row.base_url = True, item.base_url
+        if not item.credential:
+            row.credential = None
+        elif self._opened(row.credential) != item.credential.encode():
+            row.credential = self.box.seal(item.credential.encode(), aad=CREDENTIAL_AAD)
+
+    def _opened(self, envelope: bytes | None) -> bytes | None:
+        if envelope is None or self.box.needs_resealing(envelope):
+            return None
+        try:
+            return self.box.open(envelope, aad=CREDENTIAL_AAD)
+        except SecretBoxError:
+            # sealed under a master key that is gone; the variable has the credential, so it is sealed anew
+            return None
+
+    async def _apply_configurations(
+        self, session: AsyncSession, wanted: Wanted, providers: Mapping[str, Provider]
+    ) -> dict[str, Configuration]:
+        rows = {row.name: row for row in await session.scalars(select(Configuration))}
+        for item in wanted.configurations:
+            row = rows.get(item.name)
+            provider = providers[item.provider]
+            if row is None:
+                row = rows[item.name] = Configuration(name=item.name, managed_by=ENVIRONMENT)
+                row.provider, row.upstream_model = provider, item.upstream_model
+                session.add(row)
+            elif row.managed_by == ENVIRONMENT:
+                row.is_enabled, row.provider, row.upstream_model = True, provider, item.upstream_model
+        _disable_others(rows, {item.name for item in wanted.configurations})
+        await session.flush()
+        return rows
+
+
+def _disable_others(rows: Mapping[str, T], wanted: set[str]) -> None:
+    for name, row in rows.items():
+        if row.managed_by == ENVIRONMENT and name not in wanted:
+            row.is_enabled = False
+
+
+async def ensure_app(session: AsyncSession) -> App:
+    """Return the app `default`, made when it is missing."""
+    app = await session.scalar(select(App).where(App.name == DEFAULT_APP))
+    if app is None:
+        app = App(name=DEFAULT_APP, managed_by=ENVIRONMENT)
+        session.add(app)
+        await session.flush()
+    return app
+
+
+async def ensure_bootstrap_key(session: AsyncSession, app: App, key: ApiKey | None, *, key_hash: str) -> None:
+    """Make the environment's key exist and revoke its predecessors. A key that a person revoked stays revoked."""
+    now = datetime.now(UTC)
+    rows = {row.id: row for row in await session.scalars(select(Key).where(Key.managed_by == ENVIRONMENT))}
+    for row in rows.values():
+        if key is None or row.id != key.id:
+            row.is_enabled, row.revoked_at = False, row.revoked_at or now
+    if key is None:
+        return
+    # the name of a predecessor is free only once its row says so
+    await session.flush()
+    row = rows.get(key.id) or await session.get(Key, key.id)
+    if row is None:
+        session.add(Key(id=key.id, app_id=app.id, name="bootstrap", hash=key_hash, managed_by=ENVIRONMENT))
+    elif row.managed_by == ENVIRONMENT:
+        row.is_enabled, row.revoked_at, row.hash = True, None, key_hash

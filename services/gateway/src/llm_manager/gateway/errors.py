@@ -1,0 +1,61 @@
+"""Errors as HTTP: status, headers and the body in OpenAI's shape (wire.md section 3)."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from llm_manager.core.errors import (
+    LimitReached,
+    LlmManagerError,
+    ProviderRateLimited,
+    RequestCancelled,
+    RequestError,
+    UpstreamError,
+    UpstreamRefused,
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+# What the SDKs of the Stainless family retry unless told otherwise (openai-python 3.54 `_base_client.py:933`).
+_RETRIED_BY_CLIENTS = frozenset({408, 409, 429})
+
+
+def error_body(error: LlmManagerError) -> bytes:
+    """Render an error. What a provider refused keeps the provider's own words."""
+    code: str | None = error.code
+    kind = _type_of(error)
+    if isinstance(error, UpstreamRefused) and error.upstream is not None:
+        code = error.upstream.code or None
+        kind = error.upstream.type or kind
+    return msgspec.json.encode({"error": {"message": error.message, "type": kind, "param": error.param, "code": code}})
+
+
+def error_headers(error: LlmManagerError) -> Headers:
+    """Return the headers of an error: how long to wait, and whether a retry makes sense at all."""
+    headers: Headers = [(b"content-type", b"application/json")]
+    if error.retry_after_seconds is not None:
+        milliseconds = max(0, math.ceil(error.retry_after_seconds * 1000))
+        headers.append((b"retry-after", str(math.ceil(milliseconds / 1000)).encode()))
+        headers.append((b"retry-after-ms", str(milliseconds).encode()))
+    status = error.http_status
+    if not error.retryable and (status in _RETRIED_BY_CLIENTS or status >= 500):
+        headers.append((b"x-should-retry", b"false"))
+    if error.upstream is not None and error.upstream.request_id.isprintable() and error.upstream.request_id:
+        headers.append((b"x-llm-manager-upstream-request-id", error.upstream.request_id.encode("ascii", "replace")))
+    return headers
+
+
+def _type_of(error: LlmManagerError) -> str:
+    match error:
+        case RequestError() | UpstreamRefused():
+            return "invalid_request_error"
+        case LimitReached() | ProviderRateLimited():
+            return "rate_limit_error"
+        case UpstreamError():
+            return "upstream_error"
+        case RequestCancelled():
+            return "cancelled_error"
+        case _:
+            return "server_error"

@@ -1,0 +1,1 @@
+"""HTTP below the dialects: what is done for every request whatever it asks."""

@@ -1,0 +1,178 @@
+"""The one middleware: request id, drain, errors, span, log line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from llm_manager.core.errors import Draining, InternalError, LlmManagerError, RequestCancelled
+from llm_manager.gateway.errors import Headers, error_body, error_headers
+from llm_manager.gateway.http.exchange import Exchange, attach, request_id_of
+from llm_manager.kit import telemetry
+from llm_manager.kit import telemetry_names as names
+
+log = structlog.stdlib.get_logger("gateway")
+
+_UNKNOWN_ROUTE = "unknown"
+_OPEN_WHILE_DRAINING = ("/healthz",)
+
+
+class Edge:
+    """Wraps the application, outermost of ours.
+
+    Every failure of the tree becomes a body in OpenAI's shape, as long as no byte of the answer was sent. A client
+    that went away is logged as 499 and answered with nothing.
+    """
+
+    def __init__(self, app: ASGIApp, *, drain: Drain) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(request_id_of(scope))
+        attach(scope, exchange)
+        with self._drain.counted():
+            if not telemetry.tracer.is_enabled:
+                await self._answer(scope, receive, send, exchange)
+            else:
+                await self._answer_traced(scope, receive, send, exchange)
+        _report(scope, exchange)
+
+    async def _answer_traced(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        attributes = {
+            names.HTTP_REQUEST_METHOD: scope["method"],
+            names.URL_PATH: scope["path"],
+            names.REQUEST_ID: exchange.request_id,
+        }
+        context = telemetry.extract(_texts(scope))
+        with telemetry.span(
+            scope["method"], kind=telemetry.SpanKind.SERVER, attributes=attributes, context=context
+        ) as span:
+            await self._answer(scope, receive, send, exchange)
+            route = _route(scope)
+            span.update_name(names.span_of_http(scope["method"], route))
+            span.set_attribute(names.HTTP_ROUTE, route)
+            span.set_attribute(names.HTTP_RESPONSE_STATUS_CODE, exchange.status)
+            if exchange.call is not None:
+                span.set_attribute(names.APP_ID, exchange.call.caller.app_id)
+            if exchange.error_code:
+                span.set_attribute(names.ERROR_TYPE, exchange.error_code)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        request_id = exchange.request_id.encode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                headers: Headers = message.setdefault("headers", [])
+                message["headers"] = [*headers, (b"x-request-id", request_id), (b"request-id", request_id)]
+            await send(message)
+
+        try:
+            if scope["path"] not in _OPEN_WHILE_DRAINING:
+                self._drain.check()
+            await self._app(scope, receive, send_with_id)
+        except RequestCancelled as error:
+            exchange.status, exchange.error_code = error.http_status, error.code
+        except LlmManagerError as error:
+            await _fail(error, exchange, send_with_id)
+        except asyncio.CancelledError:
+            exchange.error_code = RequestCancelled.code
+            raise
+        except Exception:
+            # the process must survive whatever a request triggers; the log has the details, the client gets none
+            log.exception("request_failed", request_id=exchange.request_id, path=scope["path"])
+            await _fail(
+                InternalError("The gateway failed; its log of this request id says more."), exchange, send_with_id
+            )
+
+
+async def _fail(error: LlmManagerError, exchange: Exchange, send: Send) -> None:
+    exchange.error_code = error.code
+    if exchange.status:
+        # bytes are out, so all that is left is to end the connection without a proper end
+        return
+    body = error_body(error)
+    headers = [*error_headers(error), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _report(scope: Scope, exchange: Exchange) -> None:
+    route, seconds = _route(scope), exchange.seconds()
+    names.HTTP_REQUESTS.labels(scope["method"], route, exchange.status).inc()
+    fields: dict[str, object] = {
+        "request_id": exchange.request_id,
+        "method": scope["method"],
+        "route": route,
+        "status": exchange.status,
+        "duration_ms": round(seconds * 1000, 2),
+    }
+    if exchange.error_code:
+        fields["error_code"] = exchange.error_code
+    call = exchange.call
+    if call is not None:
+        fields["app_id"], fields["api_key_id"] = call.caller.app_id, call.caller.api_key_id
+        fields["model"], fields["provider"] = call.requested_model[:200], call.target.provider
+        fields["is_stream"] = call.is_stream
+    log.info("request_answered", **fields)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
+
+
+def _texts(scope: Scope) -> Mapping[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+class Drain:
+    """Counts requests in flight, refuses new ones once asked to, and tells when the last has ended."""
+
+    def __init__(self) -> None:
+        self.is_draining = False
+        self.in_flight = 0
+        self._idle = asyncio.Event()
+
+    def counted(self) -> _Counted:
+        """Count a request while the body runs."""
+        return _Counted(self)
+
+    def begin(self) -> None:
+        """Refuse new requests from here on."""
+        self.is_draining = True
+
+    def check(self) -> None:
+        """Raise Draining once `begin` was called."""
+        if self.is_draining:
+            raise Draining("This gateway is shutting down; retry, another one will answer.", retry_after_seconds=1)
+
+    async def finished(self) -> None:
+        """Wait until nothing is in flight."""
+        while self.in_flight:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def leave(self) -> None:
+        """Count a request out. For `counted` only."""
+        self.in_flight -= 1
+        self._idle.set()
+
+
+class _Counted:
+    __slots__ = ("_drain",)
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+
+    def __enter__(self) -> None:
+        self._drain.in_flight += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._drain.leave()

@@ -1,0 +1,41 @@
+"""Turns the framework's own refusals into errors of the tree, so that every body has one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from llm_manager.core.errors import InvalidRequest, LlmManagerError, MethodNotAllowed, RouteNotFound
+
+
+def install(app: FastAPI) -> None:
+    """Register the translations; Edge renders what they raise."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+
+
+async def _http(request: Request, error: Exception) -> NoReturn:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    where = f"{request.method} {request.url.path[:200]}"
+    if status == 404:
+        raise RouteNotFound(f"Unknown request URL: {where}. Check the path; /docs lists what there is.")
+    if status == 405:
+        raise MethodNotAllowed(f"{where}: this address does not take {request.method}.")
+    detail = str(error.detail)[:500] if isinstance(error, HTTPException) else "failed"
+    if status < 500:
+        raise InvalidRequest(f"{where}: {detail}.", http_status=status)
+    raise LlmManagerError(f"{where}: {detail}.", http_status=status)
+
+
+async def _validation(_: Request, error: Exception) -> NoReturn:
+    found = error.errors() if isinstance(error, RequestValidationError) else ()
+    nothing: Mapping[str, object] = {}
+    first = next(iter(cast("Sequence[Mapping[str, object]]", found)), nothing)
+    # the first token says where it was looked for: body, query, path
+    where = cast("tuple[str | int, ...]", first.get("loc", ()))[1:]
+    param = ".".join(map(str, where)) or None
+    raise InvalidRequest(f"{param or 'The request'}: {first.get('msg', 'it is wrong')}.", param=param)

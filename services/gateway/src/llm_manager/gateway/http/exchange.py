@@ -1,0 +1,64 @@
+"""What is known about one HTTP request, for its headers, log line and span."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, cast
+
+from starlette.types import Scope
+
+from llm_manager.core.ids import uuid7
+
+if TYPE_CHECKING:
+    from llm_manager.gateway.inference.rules import Call
+
+_KEY = "llm_manager.exchange"
+_LONGEST_ID = 128
+
+
+class Exchange:
+    """One request and its answer. Endpoints fill in what they learn."""
+
+    __slots__ = ("call", "error_code", "handed_over_seconds", "request_id", "started", "status", "waited_seconds")
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.started = time.perf_counter()
+        self.status = 0
+        self.error_code = ""
+        self.call: Call | None = None
+        self.handed_over_seconds: float | None = None
+        self.waited_seconds = 0.0
+
+    def hand_over(self) -> None:
+        """Note that the request goes to a worker now; from here on the gateway waits."""
+        self.handed_over_seconds = time.perf_counter() - self.started
+
+    def take_back(self) -> None:
+        """Note that the worker's answer is complete."""
+        if self.handed_over_seconds is not None:
+            self.waited_seconds = self.seconds() - self.handed_over_seconds
+
+    def seconds(self) -> float:
+        """Seconds since the request began."""
+        return time.perf_counter() - self.started
+
+
+def attach(scope: Scope, exchange: Exchange) -> None:
+    """Bind an exchange to the scope of its request."""
+    scope[_KEY] = exchange
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Return the exchange of a request."""
+    return cast("Exchange", scope[_KEY])
+
+
+def request_id_of(scope: Scope) -> str:
+    """Take the client's own request id when it is short and printable, else make one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = cast("bytes", value).decode("latin-1").strip()
+            if 0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+                return text
+    return uuid7()

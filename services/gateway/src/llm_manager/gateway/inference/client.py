@@ -1,0 +1,118 @@
+"""Sends an attempt to a worker over the bus and reads its answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import assert_never
+
+from llm_manager.contracts.inference.v1 import infer_pb2
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.gateway.inference import contract
+from llm_manager.gateway.inference.rules import Call, EncodedInput, ModelsQuery, NativeBody, Outcome, Piece
+from llm_manager.kit import telemetry
+from llm_manager.kit.bus.requests import FrameStream, Requester
+
+# The worker stops at the deadline and says so in its own words; the bus gives up a little later.
+_GRACE_SECONDS = 1.0
+
+
+class Answer:
+    """The answer of one attempt, while it comes."""
+
+    def __init__(self, stream: FrameStream) -> None:
+        self._stream = stream
+
+    @property
+    def worker_id(self) -> str:
+        """The worker that accepted the attempt; empty when none has."""
+        return self._stream.worker_id
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield the messages of the contract as they come (infer_pb2.Chunk)."""
+        async for message in self._stream:
+            yield message
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Yield the answer in neutral words as it comes."""
+        async for message in self._stream:
+            yield contract.piece_of(message)
+
+    @property
+    def done(self) -> bytes:
+        """What the worker said at the end (infer_pb2.Done). Only after the last piece."""
+        return self._stream.done
+
+    def outcome(self) -> Outcome:
+        """Read what the attempt used and cost. Only after the last piece."""
+        return contract.outcome_of(self._stream.done)
+
+
+class WorkerClient:
+    """Speaks to the workers of every provider kind."""
+
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
+
+    @asynccontextmanager
+    async def attempt(self, call: Call, *, attempt_id: str, number: int) -> AsyncGenerator[Answer]:
+        """Send one attempt; leaving early cancels it at the worker.
+
+        Raises:
+            LlmManagerError: see Requester.stream; out of entering and out of the pieces.
+        """
+        headers: dict[str, str] = {}
+        telemetry.inject(headers)
+        async with self._requester.stream(
+            f"llm.v1.infer.{call.target.kind}",
+            _request(call, attempt_id, number).SerializeToString(),
+            request_id=call.request_id,
+            deadline_seconds=call.deadline_seconds + _GRACE_SECONDS,
+            headers=headers,
+        ) as stream:
+            yield Answer(stream)
+
+
+def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest:
+    target = call.target
+    request = infer_pb2.InferRequest(
+        attribution=infer_pb2.Attribution(
+            request_id=call.request_id,
+            attempt_id=attempt_id,
+            attempt=number,
+            app_id=call.caller.app_id,
+            api_key_id=call.caller.api_key_id,
+            requested_model=call.requested_model,
+            configuration=target.configuration,
+            end_user=call.end_user,
+            tags=target.tags,
+        ),
+        target=infer_pb2.Target(
+            provider=target.provider,
+            kind=target.kind,
+            base_url=target.base_url,
+            credential=target.credential,
+            upstream_model=target.upstream_model,
+        ),
+        is_stream=call.is_stream,
+        timeout_ms=int(call.deadline_seconds * 1000),
+    )
+    _set_input(request, call)
+    return request
+
+
+def _set_input(request: infer_pb2.InferRequest, call: Call) -> None:
+    match call.input:
+        case NativeBody():
+            field = request.native_chat if call.operation == "chat" else request.native_embeddings
+            field.dialect, field.body = call.input.dialect, call.input.body
+        case ChatInput():
+            request.chat.CopyFrom(contract.chat_input(call.input))
+        case EmbeddingsInput():
+            request.embeddings.CopyFrom(contract.embeddings_input(call.input))
+        case EncodedInput():
+            (request.chat if call.operation == "chat" else request.embeddings).MergeFromString(call.input.message)
+        case ModelsQuery():
+            request.models.SetInParent()
+        case _:
+            assert_never(call.input)

@@ -1,0 +1,179 @@
+"""Says on the bus what became of every call: domain events, and the ledger's event of an attempt whose worker died."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from llm_manager.contracts.events.v1 import inference_events_pb2 as events_pb2
+from llm_manager.contracts.usage.v1 import event_pb2
+from llm_manager.core.errors import LlmManagerError
+from llm_manager.core.usage import BUCKETS, UsageReport, UsageSource
+from llm_manager.gateway.inference.rules import Call
+from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.publisher import publish_durable
+
+log = structlog.stdlib.get_logger("gateway")
+
+_STARTED, _COMPLETED = "llm.v1.event.inference.started", "llm.v1.event.inference.completed"
+_MAX_WAITING = 1_000
+_PUBLISH_SECONDS = 30.0
+_SOURCES = {
+    UsageSource.ESTIMATED: event_pb2.USAGE_SOURCE_ESTIMATED,
+    UsageSource.UNKNOWN: event_pb2.USAGE_SOURCE_UNKNOWN,
+}
+
+
+def _instant(seconds: float) -> Timestamp:
+    nanoseconds = int(seconds * 1_000_000) * 1_000
+    return Timestamp(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)
+
+
+class InferenceEvents:
+    """Publishes started and completed, without waiting for anybody."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def started(self, call: Call, *, at: float) -> None:
+        """Say that a call passed admission; `at` in Unix seconds."""
+        event = events_pb2.InferenceStarted(
+            request_id=call.request_id,
+            at=_instant(at),
+            app_id=call.caller.app_id,
+            requested_model=call.requested_model,
+            operation=call.operation,
+            is_stream=call.is_stream,
+        )
+        await self._publish(_STARTED, event.SerializeToString(), call)
+
+    async def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
+        """Say that a call ended; `error_code` is empty when it ended well."""
+        outcome = "ok" if not error_code else "cancelled" if error_code == "cancelled" else "error"
+        event = events_pb2.InferenceCompleted(
+            request_id=call.request_id,
+            at=_instant(at),
+            app_id=call.caller.app_id,
+            outcome=outcome,
+            error_code=error_code,
+            attempts=attempts,
+            duration_ms=duration_ms,
+        )
+        await self._publish(_COMPLETED, event.SerializeToString(), call)
+
+    async def _publish(self, subject: str, payload: bytes, call: Call) -> None:
+        try:
+            await self._bus.publish(subject, payload)
+        except LlmManagerError as error:
+            # the ledger is the truth; an event that cannot be told now is not worth failing a call for
+            log.warning("inference_event_dropped", subject=subject, request_id=call.request_id, reason=error.code)
+
+
+@dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """An attempt that a worker accepted and did not account for. `started_at` in Unix seconds."""
+
+    call: Call
+    attempt_id: str
+    number: int
+    started_at: float
+    duration_ms: int
+    report: UsageReport
+    error_code: str
+
+
+class LostAttempts:
+    """Records lost attempts in the ledger, from a bounded queue that a drain waits for.
+
+    The event has the id that the worker's own has; when both are recorded, the ledger keeps the worker's.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: asyncio.Queue[LostAttempt] = asyncio.Queue(_MAX_WAITING)
+
+    def record(self, attempt: LostAttempt) -> None:
+        """Queue an attempt; when the queue is full the log is the only record, and says everything."""
+        try:
+            self._waiting.put_nowait(attempt)
+        except asyncio.QueueFull:
+            self._log_loss(attempt, "queue_full")
+
+    @asynccontextmanager
+    async def recording(self, *, drain_seconds: float = 5.0) -> AsyncGenerator[None]:
+        """Record in the background while the body runs; leaving waits for what is queued."""
+        worker = asyncio.create_task(self._run(), name="lost-attempts")
+        try:
+            yield
+            try:
+                async with asyncio.timeout(drain_seconds):
+                    await self._waiting.join()
+            except TimeoutError:
+                log.error("lost_attempts_not_drained", waiting=self._waiting.qsize())  # noqa: TRY400 # the number says it all
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            attempt = await self._waiting.get()
+            event = _recorded(attempt)
+            try:
+                await publish_durable(
+                    self._bus,
+                    f"llm.v1.usage.recorded.{attempt.call.caller.app_id}",
+                    event.SerializeToString(),
+                    # not the event's own id: JetStream would drop the worker's record if it came after this one
+                    message_id=f"{event.event_id}.stand-in",
+                    deadline_seconds=_PUBLISH_SECONDS,
+                )
+                log.info("lost_attempt_recorded", request_id=event.request_id, attempt_id=event.event_id)
+            except LlmManagerError as error:
+                self._log_loss(attempt, error.code)
+            finally:
+                self._waiting.task_done()
+
+    @staticmethod
+    def _log_loss(attempt: LostAttempt, reason: str) -> None:
+        log.error(
+            "lost_attempt_not_recorded",
+            reason=reason,
+            request_id=attempt.call.request_id,
+            attempt_id=attempt.attempt_id,
+            app_id=attempt.call.caller.app_id,
+            provider=attempt.call.target.provider,
+            upstream_model=attempt.call.target.upstream_model,
+        )
+
+
+def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
+    call, usage = attempt.call, attempt.report.usage
+    is_cancelled = attempt.error_code == "cancelled"
+    return event_pb2.UsageRecorded(
+        event_id=attempt.attempt_id,
+        request_id=call.request_id,
+        attempt=attempt.number,
+        started_at=_instant(attempt.started_at),
+        duration_ms=attempt.duration_ms,
+        app_id=call.caller.app_id,
+        api_key_id=call.caller.api_key_id,
+        requested_model=call.requested_model,
+        configuration=call.target.configuration,
+        provider=call.target.provider,
+        provider_kind=call.target.kind,
+        upstream_model=call.target.upstream_model,
+        operation=call.operation,
+        is_stream=call.is_stream,
+        state=event_pb2.ATTEMPT_STATE_CANCELLED if is_cancelled else event_pb2.ATTEMPT_STATE_ERROR,
+        error_code=attempt.error_code,
+        usage=event_pb2.Usage(**{name: getattr(usage, name) for name in BUCKETS}),
+        usage_source=_SOURCES[attempt.report.source],
+        cost=event_pb2.Cost(state=event_pb2.COST_STATE_UNPRICED),
+        end_user=call.end_user,
+        tags=call.target.tags,
+    )

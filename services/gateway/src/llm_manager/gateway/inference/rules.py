@@ -1,0 +1,142 @@
+"""What a call asks and what came of it; pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llm_manager.core.deltas import AnswerInfo, Delta, Model
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.prices import Cost, CostState
+from llm_manager.core.usage import Usage, UsageReport, UsageSource
+
+Operation = Literal["chat", "embeddings", "models"]
+
+# A rule of thumb that OpenAI states for English text; used only where no report exists, and marked as an estimate.
+# Source: https://help.openai.com/en/articles/4936856, read on 2026-11-24.
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NativeBody:
+    """A body in the client's dialect, which the provider speaks too."""
+
+    dialect: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedInput:
+    """A neutral input that is already in the form of the contract, from another service."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsQuery:
+    """The question which models there are."""
+
+
+Input = NativeBody | ChatInput | EmbeddingsInput | EncodedInput | ModelsQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, after the key was checked."""
+
+    app_id: str
+    api_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes. `credential` is sealed; only workers open it."""
+
+    provider: str
+    kind: str
+    upstream_model: str
+    base_url: str = ""
+    credential: bytes = b""
+    configuration: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted call.
+
+    Args:
+        requested_model: what the client wrote in `model`.
+        deadline_seconds: left for the whole call.
+    """
+
+    request_id: str
+    caller: Caller
+    target: Target
+    operation: Operation
+    input: Input
+    requested_model: str
+    deadline_seconds: float
+    is_stream: bool = False
+    end_user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an answer: either neutral steps or documents in the client's dialect."""
+
+    info: AnswerInfo | None = None
+    deltas: tuple[Delta, ...] = ()
+    native: tuple[bytes, ...] = ()
+    embeddings: tuple[Sequence[float], ...] = ()
+    models: tuple[Model, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished attempt used and cost."""
+
+    report: UsageReport = field(default_factory=UsageReport)
+    cost: Cost = field(default_factory=lambda: Cost(CostState.UNPRICED, None))
+    upstream_request_id: str = ""
+    upstream_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    response_model: str = ""
+
+
+def tokens_of(characters: int) -> int:
+    """Estimate the tokens of a text from its length, rounded up."""
+    return math.ceil(characters / CHARACTERS_PER_TOKEN)
+
+
+def estimated_report(*, input_characters: int, output_characters: int) -> UsageReport:
+    """Estimate what a lost attempt used; UNKNOWN when nothing of the answer was seen."""
+    if not output_characters:
+        return UsageReport(Usage(), UsageSource.UNKNOWN)
+    usage = Usage(input_uncached=tokens_of(input_characters), output_text=tokens_of(output_characters), requests=1)
+    return UsageReport(usage, UsageSource.ESTIMATED)
+
+
+def client_deadline(
+    *, limit_seconds: float, read_timeout_header: str | None, is_stream: bool, margin_seconds: float = 1.0
+) -> float:
+    """Return how long a call may take.
+
+    The SDKs of the Stainless family say how long they wait for bytes. For a whole answer an error that arrives a
+    little earlier is worth more than a client that hangs up; a stream has heartbeats, so the hint does not bound it.
+    """
+    if is_stream or not read_timeout_header:
+        return limit_seconds
+    try:
+        hint = float(read_timeout_header)
+    except ValueError:
+        return limit_seconds
+    if not math.isfinite(hint) or hint <= 0:
+        return limit_seconds
+    return min(limit_seconds, max(hint - margin_seconds, hint / 2))
+
+
+def visible_characters(deltas: Iterable[Delta]) -> int:
+    """Count the characters of an answer that a model had to write."""
+    return sum(len(getattr(delta, "text", "")) + len(getattr(delta, "fragment", "")) for delta in deltas)

@@ -1,0 +1,190 @@
+"""One call from admission to its end: events, attempt, accounting of what a lost worker cannot account for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from llm_manager.core.errors import (
+    BusUnavailable,
+    DeadlineExceeded,
+    InvalidRequest,
+    LlmManagerError,
+    RequestCancelled,
+    WorkerLost,
+)
+from llm_manager.core.facts import Facts
+from llm_manager.core.ids import uuid7
+from llm_manager.gateway.inference.client import Answer, WorkerClient
+from llm_manager.gateway.inference.events import InferenceEvents, LostAttempt, LostAttempts
+from llm_manager.gateway.inference.rules import Call, Outcome, Piece, estimated_report
+from llm_manager.kit import telemetry
+from llm_manager.kit import telemetry_names as names
+
+# After these nobody but the gateway knows that the attempt was made.
+_LOST = (WorkerLost, DeadlineExceeded, BusUnavailable)
+
+
+class Run:
+    """One call under way. `output_characters` is kept by whoever renders the answer."""
+
+    def __init__(self, call: Call, answer: Answer, *, attempts: int) -> None:
+        self.call = call
+        self.attempts = attempts
+        self.output_characters = 0
+        self.first_piece_at: float | None = None
+        self._answer = answer
+        self._outcome: Outcome | None = None
+
+    @property
+    def worker_id(self) -> str:
+        """The worker that accepted the attempt; empty when none has."""
+        return self._answer.worker_id
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Yield the answer as it comes."""
+        async for piece in self._answer.pieces():
+            if self.first_piece_at is None:
+                self.first_piece_at = time.monotonic()
+            yield piece
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield the answer as messages of the contract (infer_pb2.Chunk), for callers that speak it themselves."""
+        async for message in self._answer.messages():
+            if self.first_piece_at is None:
+                self.first_piece_at = time.monotonic()
+            yield message
+
+    @property
+    def done(self) -> bytes:
+        """What the worker said at the end (infer_pb2.Done). Only after the last piece."""
+        return self._answer.done
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the call used and cost. Only after the last piece."""
+        if self._outcome is None:
+            self._outcome = self._answer.outcome()
+        return self._outcome
+
+
+class Inference:
+    """The use case of every ingress."""
+
+    def __init__(
+        self,
+        client: WorkerClient,
+        events: InferenceEvents,
+        lost: LostAttempts,
+        *,
+        facts: Callable[[str], Facts | None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._events = events
+        self._lost = lost
+        self._facts = facts
+        self._clock = clock
+
+    def speaks(self, kind: str, dialect: str) -> bool:
+        """Whether a provider kind speaks a dialect itself, so that bodies go through unchanged."""
+        facts = self._facts(kind)
+        return facts is not None and facts.dialect == dialect
+
+    def check_operation(self, call: Call) -> None:
+        """Raise InvalidRequest when the provider has no such operation."""
+        facts = self._facts(call.target.kind)
+        if facts is not None and call.operation not in facts.operations:
+            raise InvalidRequest(
+                f"{facts.title} has no {call.operation}; choose a model of another provider.", param="model"
+            )
+
+    @asynccontextmanager
+    async def run(self, call: Call, *, input_characters: Callable[[], int]) -> AsyncGenerator[Run]:
+        """Make a call; leaving early cancels it at the worker.
+
+        Args:
+            input_characters: counts the prompt; asked only when an attempt was lost.
+        Raises:
+            LlmManagerError: out of entering and out of the pieces.
+        """
+        self.check_operation(call)
+        began, started_at, error_code, run = time.monotonic(), self._clock(), "", None
+        attempt_id = uuid7()
+        in_flight = names.REQUESTS_IN_FLIGHT.labels(call.operation)
+        in_flight.inc()
+        await self._events.started(call, at=started_at)
+        try:
+            with telemetry.span(
+                names.SPAN_BUS_REQUEST, kind=telemetry.SpanKind.PRODUCER, attributes=_attributes(call, attempt_id)
+            ) as span:
+                async with self._client.attempt(call, attempt_id=attempt_id, number=1) as answer:
+                    run = Run(call, answer, attempts=1)
+                    yield run
+                    if span.is_recording():
+                        span.set_attributes(_used(run))
+        except LlmManagerError as error:
+            error_code = error.code
+            if run is not None and run.worker_id and isinstance(error, _LOST) and not error.detail:
+                report = estimated_report(input_characters=input_characters(), output_characters=run.output_characters)
+                duration_ms = _milliseconds(began)
+                self._lost.record(LostAttempt(call, attempt_id, 1, started_at, duration_ms, report, error_code))
+            raise
+        except asyncio.CancelledError:
+            error_code = RequestCancelled.code
+            raise
+        except BaseException:
+            error_code = "internal_error"
+            raise
+        finally:
+            in_flight.dec()
+            _observe(call, run, began, error_code)
+            await self._events.completed(
+                call, at=self._clock(), error_code=error_code, attempts=1, duration_ms=_milliseconds(began)
+            )
+
+
+def _milliseconds(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)
+
+
+def _attributes(call: Call, attempt_id: str) -> dict[str, str | int | bool]:
+    return {
+        names.MESSAGING_SYSTEM: names.MESSAGING_SYSTEM_NATS,
+        names.MESSAGING_DESTINATION_NAME: f"llm.v1.infer.{call.target.kind}",
+        names.GEN_AI_OPERATION_NAME: call.operation,
+        names.GEN_AI_PROVIDER_NAME: call.target.kind,
+        names.GEN_AI_REQUEST_MODEL: call.target.upstream_model,
+        names.GEN_AI_REQUEST_STREAM: call.is_stream,
+        names.REQUEST_ID: call.request_id,
+        names.ATTEMPT_ID: attempt_id,
+        names.APP_ID: call.caller.app_id,
+    }
+
+
+def _used(run: Run) -> dict[str, str | int]:
+    outcome = run.outcome
+    usage, total = outcome.report.usage, outcome.cost.total_picousd
+    attributes: dict[str, str | int] = {
+        names.WORKER_ID: run.worker_id,
+        names.GEN_AI_USAGE_INPUT_TOKENS: usage.input_total,
+        names.GEN_AI_USAGE_OUTPUT_TOKENS: usage.output_total,
+        names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read,
+        names.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.output_reasoning,
+    }
+    if outcome.response_model:
+        attributes[names.GEN_AI_RESPONSE_MODEL] = outcome.response_model
+    if total is not None:
+        attributes[names.COST_PICOUSD] = total
+    return attributes
+
+
+def _observe(call: Call, run: Run | None, began: float, error_code: str) -> None:
+    # models that clients make up must not become time series without bound
+    model = call.target.configuration or "other"
+    labels = (call.operation, call.target.kind, model)
+    names.GEN_AI_SERVER_REQUEST_DURATION.labels(*labels, error_code).observe(time.monotonic() - began)
+    if call.is_stream and not error_code and run is not None and run.first_piece_at is not None:
+        names.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN.labels(*labels).observe(run.first_piece_at - began)

@@ -1,0 +1,1 @@
+"""Dialects of clients, one folder each."""

@@ -1,0 +1,73 @@
+"""Untrusted JSON into typed structs, with errors that name the field in the client's words."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+
+T = TypeVar("T")
+
+# Deeper than any JSON Schema seen in tools; far below the recursion limits of every parser on the way.
+MAX_DEPTH = 100
+
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*)`$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<name>.*)`$", re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_OPENING = b"[{"
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Decode a body into a struct.
+
+    Raises:
+        InvalidRequest: not JSON, nested too deeply, or a field of the wrong type; `param` names it.
+        UnsupportedParameter: a field, a type of part or a role that the struct does not know.
+    """
+    if not body.strip():
+        raise InvalidRequest("The body is empty; send a JSON object.")
+    refuse_deep_nesting(body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _explained(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not valid JSON ({error}); check quotes, commas and brackets.") from error
+
+
+def refuse_deep_nesting(body: bytes) -> None:
+    """Raise InvalidRequest when arrays and objects are nested deeper than MAX_DEPTH."""
+    # A body with few brackets cannot be deep: two counts at the speed of memchr settle nearly every request.
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for code in _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS):
+        if code in _OPENING:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels; flatten it.")
+        else:
+            depth -= 1
+
+
+def _explained(error: msgspec.ValidationError) -> InvalidRequest:
+    match = _WHERE.match(str(error))
+    what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    if unknown := _UNKNOWN.search(what):
+        param = _joined(path, unknown["name"])
+        return UnsupportedParameter(f"{param} cannot be passed on to this model; remove it.", param=param)
+    if missing := _MISSING.search(what):
+        param = _joined(path, missing["name"])
+        return InvalidRequest(f"{param} is missing; it is required.", param=param)
+    if what.startswith("Invalid value") and path.endswith(("type", "role")):
+        return UnsupportedParameter(f"{path}: {what[:200]}; this model cannot take it.", param=path)
+    return InvalidRequest(f"{path or 'The body'}: {what[:200]}.", param=path or None)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,229 @@
+"""The words of a chat request in OpenAI's dialect, as far as another dialect can say them.
+
+Source: openai-python 3.54 `types/chat/completion_create_params.py`, read on 2026-11-24.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+
+class Lenient(msgspec.Struct, frozen=True):
+    """Takes unknown fields; what they mean is decided elsewhere."""
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An unknown field is an error: it could not be passed on, and dropping it in silence would be a lie."""
+
+
+class StreamOptions(Lenient, frozen=True):
+    """Options of a stream; `include_obfuscation` and later ones pass through where the provider knows them."""
+
+    include_usage: bool | None = None
+
+
+class ChatHead(Lenient, frozen=True):
+    """What the gateway itself reads of every chat request."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    messages: Annotated[list[Raw], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+
+
+class TextPart(Strict, frozen=True, tag="text"):
+    """Text."""
+
+    text: str
+
+
+class ImageUrl(Strict, frozen=True):
+    """Address or data: URL of a picture."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ImagePart(Strict, frozen=True, tag="image_url"):
+    """Picture."""
+
+    image_url: ImageUrl
+
+
+class AudioData(Strict, frozen=True):
+    """Audio in base64."""
+
+    data: str
+    format: str
+
+
+class AudioPart(Strict, frozen=True, tag="input_audio"):
+    """Audio."""
+
+    input_audio: AudioData
+
+
+class FileData(Strict, frozen=True):
+    """A stored file, or a data: URL of one."""
+
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Strict, frozen=True, tag="file"):
+    """Document."""
+
+    file: FileData
+
+
+class RefusalPart(Strict, frozen=True, tag="refusal"):
+    """Refusal of an earlier turn."""
+
+    refusal: str
+
+
+UserPart = TextPart | ImagePart | AudioPart | FilePart
+
+
+class CalledFunction(Strict, frozen=True):
+    """A call that the assistant made."""
+
+    name: str
+    arguments: str
+
+
+class CalledTool(Strict, frozen=True, tag="function"):
+    """A call that the assistant made, with its id."""
+
+    id: str
+    function: CalledFunction
+    index: int | None = None
+
+
+class SystemMessage(Strict, frozen=True, tag_field="role", tag="system"):
+    """Instructions."""
+
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class DeveloperMessage(Strict, frozen=True, tag_field="role", tag="developer"):
+    """Instructions, by their newer name."""
+
+    content: str | list[TextPart]
+    name: str | None = None
+
+
+class UserMessage(Strict, frozen=True, tag_field="role", tag="user"):
+    """What the person said."""
+
+    content: str | list[UserPart]
+    name: str | None = None
+
+
+class AssistantMessage(Strict, frozen=True, tag_field="role", tag="assistant"):
+    """What the model said; clients send our answers back whole, so empty extras are accepted."""
+
+    content: str | list[TextPart | RefusalPart] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[CalledTool] | None = None
+    name: str | None = None
+    audio: None = None
+    function_call: None = None
+    annotations: Annotated[list[Raw], Meta(max_length=0)] | None = None
+
+
+class ToolMessage(Strict, frozen=True, tag_field="role", tag="tool"):
+    """What a tool answered."""
+
+    content: str | list[TextPart]
+    tool_call_id: str
+    name: str | None = None
+
+
+AnyMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+class Function(Strict, frozen=True):
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: Raw = Raw()
+    strict: bool | None = None
+
+
+class FunctionTool(Strict, frozen=True, tag="function"):
+    """A tool that is a function."""
+
+    function: Function
+
+
+class NamedFunction(Strict, frozen=True):
+    """Name of a function."""
+
+    name: str
+
+
+class NamedToolChoice(Strict, frozen=True, tag="function"):
+    """The one tool to call."""
+
+    function: NamedFunction
+
+
+class JsonSchema(Strict, frozen=True):
+    """Schema that the answer follows."""
+
+    name: str
+    schema: Raw = Raw()
+    description: str | None = None
+    strict: bool | None = None
+
+
+class TextFormat(Strict, frozen=True, tag="text"):
+    """Any text."""
+
+
+class JsonObjectFormat(Strict, frozen=True, tag="json_object"):
+    """Any JSON object."""
+
+
+class JsonSchemaFormat(Strict, frozen=True, tag="json_schema"):
+    """JSON after a schema."""
+
+    json_schema: JsonSchema
+
+
+Natural = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class ChatRequest(Lenient, frozen=True):
+    """Everything that the neutral vocabulary has a word for; the rest goes into its extension."""
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
+    tools: list[FunctionTool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Natural | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: str | list[str] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    reasoning_effort: str | None = None

@@ -1,0 +1,169 @@
+"""InferenceService over gRPC: the same admission, errors and ledger as over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc.aio
+
+from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2, inference_service_pb2, inference_service_pb2_grpc
+from llm_manager.core.errors import AuthenticationFailed, InvalidRequest
+from llm_manager.core.ids import uuid7
+from llm_manager.gateway.catalogue.discovery import ModelDirectory
+from llm_manager.gateway.catalogue.service import Catalogue
+from llm_manager.gateway.http.edge import Drain
+from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation
+from llm_manager.gateway.inference.service import Inference, Run
+
+SERVICE_NAME = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+Context = grpc.aio.ServicerContext[Any, Any]  # requests and responses are untyped in grpc
+
+
+class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
+    """The servicer. Errors of the tree become statuses in kit.rpc."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        catalogue: Catalogue,
+        models: ModelDirectory,
+        *,
+        check_key: Callable[[str | None], Caller],
+        drain: Drain,
+        timeout_seconds: float,
+    ) -> None:
+        self._inference = inference
+        self._catalogue = catalogue
+        self._models = models
+        self._check_key = check_key
+        self._drain = drain
+        self._timeout_seconds = timeout_seconds
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the servicer to a server."""
+        inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(self, server)
+
+    async def Chat(  # noqa: N802 # the name of the contract
+        self, request: inference_service_pb2.ChatRequest, context: Context
+    ) -> inference_service_pb2.ChatResponse:
+        """Answer in one piece."""
+        response = inference_service_pb2.ChatResponse()
+        with self._drain.counted():
+            call = self._chat_call(request, context, is_stream=False)
+            async with self._inference.run(call, input_characters=request.input.ByteSize) as run:
+                async for chunk in _chunks(run):
+                    if chunk.HasField("info"):
+                        response.info.CopyFrom(chunk.info)
+                    response.deltas.extend(chunk.deltas)
+            response.summary.CopyFrom(_summary(run))
+        return response
+
+    async def StreamChat(  # noqa: N802 # the name of the contract
+        self, request: inference_service_pb2.StreamChatRequest, context: Context
+    ) -> AsyncIterator[inference_service_pb2.StreamChatResponse]:
+        """Answer piece by piece; the last message carries the summary."""
+        with self._drain.counted():
+            call = self._chat_call(request, context, is_stream=True)
+            async with self._inference.run(call, input_characters=request.input.ByteSize) as run:
+                async for chunk in _chunks(run):
+                    response = inference_service_pb2.StreamChatResponse(deltas=chunk.deltas)
+                    if chunk.HasField("info"):
+                        response.info.CopyFrom(chunk.info)
+                    yield response
+            yield inference_service_pb2.StreamChatResponse(summary=_summary(run))
+
+    async def Embed(  # noqa: N802 # the name of the contract
+        self, request: inference_service_pb2.EmbedRequest, context: Context
+    ) -> inference_service_pb2.EmbedResponse:
+        """Turn texts into vectors, in order."""
+        response = inference_service_pb2.EmbedResponse()
+        with self._drain.counted():
+            caller = self._caller(context)
+            if not request.input.texts:
+                raise InvalidRequest("input.texts is empty; give at least one text.", param="input.texts")
+            call = self._call(caller, request.model, request.input, context, operation="embeddings")
+            async with self._inference.run(call, input_characters=request.input.ByteSize) as run:
+                async for chunk in _chunks(run):
+                    response.embeddings.extend(chunk.embeddings)
+            response.summary.CopyFrom(_summary(run))
+        return response
+
+    async def ListModels(  # noqa: N802 # the name of the contract
+        self,
+        request: inference_service_pb2.ListModelsRequest,  # noqa: ARG002 # the signature of the contract
+        context: Context,
+    ) -> inference_service_pb2.ListModelsResponse:
+        """List what the app may use."""
+        with self._drain.counted():
+            models = await self._models.list(self._caller(context))
+        return inference_service_pb2.ListModelsResponse(
+            models=[
+                chat_pb2.Model(id=model.id, created=model.created, owned_by=model.owned_by, native=model.native)
+                for model in models
+            ]
+        )
+
+    def _caller(self, context: Context) -> Caller:
+        self._drain.check()
+        metadata = dict(context.invocation_metadata() or ())
+        authorization = metadata.get("authorization")
+        if isinstance(authorization, bytes):
+            raise AuthenticationFailed("The authorization metadata is not text.")
+        return self._check_key(authorization)
+
+    def _chat_call(
+        self,
+        request: inference_service_pb2.ChatRequest | inference_service_pb2.StreamChatRequest,
+        context: Context,
+        *,
+        is_stream: bool,
+    ) -> Call:
+        caller = self._caller(context)
+        if not request.input.messages:
+            raise InvalidRequest("input.messages is empty; give at least one message.", param="input.messages")
+        return self._call(caller, request.model, request.input, context, operation="chat", is_stream=is_stream)
+
+    def _call(
+        self,
+        caller: Caller,
+        model: str,
+        asked: chat_pb2.ChatInput | chat_pb2.EmbeddingsInput,
+        context: Context,
+        *,
+        operation: Operation,
+        is_stream: bool = False,
+    ) -> Call:
+        remaining = context.time_remaining()
+        return Call(
+            request_id=uuid7(),
+            caller=caller,
+            target=self._catalogue.snapshot.resolve(model),
+            operation=operation,
+            input=EncodedInput(asked.SerializeToString()),
+            requested_model=model,
+            deadline_seconds=min(self._timeout_seconds, remaining or self._timeout_seconds),
+            is_stream=is_stream,
+        )
+
+
+async def _chunks(run: Run) -> AsyncIterator[infer_pb2.Chunk]:
+    async for message in run.messages():
+        chunk = infer_pb2.Chunk.FromString(message)
+        run.output_characters += sum(
+            len(delta.text) + len(delta.reasoning) + len(delta.refusal) + len(delta.tool_call_arguments.fragment)
+            for delta in chunk.deltas
+        )
+        yield chunk
+
+
+def _summary(run: Run) -> inference_service_pb2.Summary:
+    event = infer_pb2.Done.FromString(run.done).event
+    return inference_service_pb2.Summary(
+        request_id=run.call.request_id,
+        usage=event.usage,
+        usage_source=event.usage_source,
+        cost=event.cost,
+        provider=run.call.target.provider,
+        upstream_model=run.call.target.upstream_model,
+    )

@@ -1,0 +1,1 @@
+"""API keys: checking them on every request, making and revoking them."""

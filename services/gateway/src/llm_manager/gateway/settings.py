@@ -1,0 +1,69 @@
+"""What the gateway can be told by environment."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from llm_manager.core.ids import parse_api_key
+from llm_manager.kit.secrets import Secret
+from llm_manager.kit.settings import ServiceSettings, SettingsError
+
+_MASTER_KEY_BYTES = 32
+
+
+class GatewaySettings(ServiceSettings):
+    """Prefix LLM_MANAGER_GATEWAY_."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix="LLM_MANAGER_GATEWAY_", extra="forbid", frozen=True, validate_default=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address on which the API answers.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    grpc_port: int = Field(0, ge=0, le=65535, description="Port of the gRPC API; 0 switches it off.")
+    database_url: str = Field(
+        ..., description="Control-plane database: sqlite+aiosqlite:///path or postgresql+asyncpg://…"
+    )
+    usage_address: str = Field("", description="host:port of the usage service's gRPC; empty switches reports off.")
+    rpc_token: Secret | None = Field(None, description="Token that the services show each other over gRPC.")
+    master_key: Secret = Field(
+        ..., description="32 bytes in base64url; seals provider credentials, root of the hashes of API keys."
+    )
+    bootstrap_api_key: Secret | None = Field(None, description="API key that exists from the start, for app default.")
+    admin_password: Secret | None = Field(None, description="Password of the user admin; empty switches it off.")
+    max_body_bytes: int = Field(33_554_432, ge=1024, description="Largest request body.")
+    heartbeat_seconds: float = Field(10.0, gt=0, le=15, description="Longest silence of a stream.")
+    request_timeout_seconds: float = Field(600.0, gt=0, description="Longest time for one request.")
+    detect_local_providers: bool = Field(True, description="Whether to look for providers on this machine.")
+
+    def master_key_bytes(self) -> bytes:
+        """Return the master key.
+
+        Raises:
+            SettingsError: it is not 32 bytes in base64url.
+        """
+        text = self.master_key.reveal()
+        try:
+            key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != _MASTER_KEY_BYTES:
+            raise SettingsError(
+                "LLM_MANAGER_GATEWAY_MASTER_KEY is not 32 bytes in base64url; make one with "
+                "`python -c 'import os, base64; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`."
+            )
+        return key
+
+    def check(self) -> None:
+        """Raise SettingsError when a secret has the wrong form, before anything is started."""
+        self.master_key_bytes()
+        if self.bootstrap_api_key and parse_api_key(self.bootstrap_api_key.reveal()) is None:
+            raise SettingsError(
+                "LLM_MANAGER_GATEWAY_BOOTSTRAP_API_KEY is not an API key; make one with "
+                "`python -c 'from llm_manager.core.ids import new_api_key; print(new_api_key().token)'`."
+            )

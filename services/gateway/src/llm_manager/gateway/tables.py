@@ -1,0 +1,113 @@
+"""Tables of the control-plane database. A row is never deleted: it is disabled, so that ledgers can name it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, LargeBinary, String, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+
+from llm_manager.core.ids import uuid7
+
+ENVIRONMENT, ADMIN = "environment", "admin"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite stores it without its zone, so the zone is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Table(DeclarativeBase):
+    """What every row has. `revision` grows with every update, so that late news can be told from new ones."""
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
+    revision: Mapped[int] = mapped_column(nullable=False)
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    managed_by: Mapped[str] = mapped_column(String(20), default=ADMIN)
+    created_at: Mapped[datetime] = mapped_column(Instant, default=_now)
+    updated_at: Mapped[datetime] = mapped_column(Instant, default=_now, onupdate=_now)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:  # SQLAlchemy's own type
+        return {"version_id_col": cls.revision}
+
+
+class App(Table):
+    """A client application."""
+
+    __tablename__ = "apps"
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+
+
+class Key(Table):
+    """An API key; its id is part of the token, its hash is keyed."""
+
+    __tablename__ = "api_keys"
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    hash: Mapped[str] = mapped_column(String(64))
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant, default=None)
+    app: Mapped[App] = relationship(lazy="joined", innerjoin=True)
+    # a name may be taken again once its key is revoked
+    __table_args__ = (
+        Index(
+            "uq_api_keys_app_id_name_live",
+            "app_id",
+            "name",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+
+
+class Provider(Table):
+    """An upstream; the credential is a sealed envelope."""
+
+    __tablename__ = "providers"
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    kind: Mapped[str] = mapped_column(String(50))
+    base_url: Mapped[str] = mapped_column(String(2000), default="")
+    credential: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+
+
+class Configuration(Table):
+    """A named model ready to use."""
+
+    __tablename__ = "configurations"
+    name: Mapped[str] = mapped_column(String(512), unique=True)
+    provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id"), index=True)
+    upstream_model: Mapped[str] = mapped_column(String(512))
+    tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    provider: Mapped[Provider] = relationship(lazy="joined", innerjoin=True)
+
+
+class Alias(Table):
+    """Another name of a configuration."""
+
+    __tablename__ = "aliases"
+    name: Mapped[str] = mapped_column(String(512), unique=True)
+    configuration_id: Mapped[str] = mapped_column(ForeignKey("configurations.id"), index=True)
+    configuration: Mapped[Configuration] = relationship(lazy="joined", innerjoin=True)
+
+
+class User(Table):
+    """A person; the password is hashed by argon2id."""
+
+    __tablename__ = "users"
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))

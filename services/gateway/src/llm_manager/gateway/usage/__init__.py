@@ -1,0 +1,1 @@
+"""Reports of the ledger, asked of the usage service."""

@@ -1,0 +1,57 @@
+"""Admin API of reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from llm_manager.gateway.parts import parts_of
+from llm_manager.gateway.usage.rules import OrderBy, Range, TopBy
+from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
+from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
+
+router = APIRouter(prefix="/api/v1/usage", tags=["Usage"], dependencies=[Depends(admin)], responses=ADMIN_RESPONSES)
+
+
+def _within(
+    start: Annotated[datetime | None, Query(alias="from", description="First instant, inclusive.")] = None,
+    end: Annotated[datetime | None, Query(alias="to", description="Last instant, exclusive.")] = None,
+    request_id: Annotated[str, Query(max_length=128, description="Only this request.")] = "",
+) -> Range:
+    return Range(start=start, end=end, request_id=request_id)
+
+
+Within = Annotated[Range, Depends(_within)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/top")
+async def top_usage(
+    request: Request, within: Within, *, by: TopBy = TopBy.MODEL, order: OrderBy = OrderBy.COST, limit: Limit = 10
+) -> TopView:
+    """Sum usage and cost by one dimension, largest first."""
+    rows = await parts_of(request).usage.top(by, order=order, limit=limit, within=within)
+    return TopView(data=[TopRowView.model_validate(row) for row in rows])
+
+
+@router.get("/total")
+async def total_usage(request: Request, within: Within) -> TotalView:
+    """Sum usage and cost of everything in the range."""
+    return TotalView(data=TotalsView.model_validate(await parts_of(request).usage.total(within)))
+
+
+@router.get("/events")
+async def list_usage_events(
+    request: Request,
+    within: Within,
+    *,
+    limit: Limit = 100,
+    page_token: Annotated[str, Query(max_length=1000)] = "",
+) -> EventsView:
+    """List attempts, newest first, page by page."""
+    page = await parts_of(request).usage.events(limit=limit, page_token=page_token, within=within)
+    return EventsView(
+        data=[EventView.model_validate(event) for event in page.events], next_page_token=page.next_page_token
+    )

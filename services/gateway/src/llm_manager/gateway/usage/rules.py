@@ -1,0 +1,98 @@
+"""What a report asks and says; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from llm_manager.core.usage import Usage
+
+
+class TopBy(StrEnum):
+    """What to group by."""
+
+    MODEL = "model"
+    REQUESTED_MODEL = "requested_model"
+    PROVIDER = "provider"
+    APP = "app"
+    KEY = "key"
+    STATE = "state"
+
+
+class OrderBy(StrEnum):
+    """What to sort by, largest first."""
+
+    COST = "cost"
+    TOKENS = "tokens"
+    ATTEMPTS = "attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What to look at: `start` inclusive, `end` exclusive, one request when `request_id` is not empty."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """One sum. `cost_usd` is decimal text, a lower bound when `unpriced_attempts` is above zero."""
+
+    attempts: int
+    failed_attempts: int
+    usage: Usage
+    cost_usd: str
+    unpriced_attempts: int
+    estimated_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopRow:
+    """One group."""
+
+    key: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One attempt. `cost_usd` is decimal text, None when no price is known."""
+
+    event_id: str
+    request_id: str
+    attempt: int
+    started_at: datetime
+    duration_ms: int
+    app_id: str
+    api_key_id: str
+    requested_model: str
+    configuration: str
+    provider: str
+    upstream_model: str
+    operation: str
+    is_stream: bool
+    state: str
+    error_code: str
+    finish_reason: str
+    usage: Usage
+    usage_source: str
+    cost_state: str
+    cost_usd: str | None
+    price_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """One page; `next_page_token` is empty on the last."""
+
+    events: list[Event]
+    next_page_token: str
+
+
+def usd_text(picousd: int, per_usd: int) -> str:
+    """Spell pico-dollars as USD with 12 places."""
+    return f"{Decimal(picousd) / Decimal(per_usd):.12f}"

@@ -1,0 +1,97 @@
+"""HTTP models of reports. Money is decimal text, never a float."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FromAttributes(BaseModel):
+    """Built from the values of rules.py, which have the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class UsageView(FromAttributes):
+    """Counts in disjoint buckets: no token is in two of them."""
+
+    input_uncached: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    input_audio: int
+    input_image: int
+    output_text: int
+    output_reasoning: int
+    output_audio: int
+    output_image: int
+    search_units: int
+    requests: int
+    input_total: int
+    output_total: int
+
+
+class TotalsView(FromAttributes):
+    """One sum."""
+
+    attempts: int
+    failed_attempts: int
+    usage: UsageView
+    cost_usd: str = Field(
+        description="Decimal USD; a lower bound when unpriced_attempts is above zero.", examples=["0.000123450000"]
+    )
+    unpriced_attempts: int
+    estimated_attempts: int
+
+
+class TopRowView(FromAttributes):
+    """One group."""
+
+    key: str
+    totals: TotalsView
+
+
+class TopView(BaseModel):
+    """The groups, largest first."""
+
+    data: list[TopRowView]
+
+
+class TotalView(BaseModel):
+    """The sum."""
+
+    data: TotalsView
+
+
+class EventView(FromAttributes):
+    """One attempt at one upstream."""
+
+    event_id: str
+    request_id: str
+    attempt: int
+    started_at: datetime
+    duration_ms: int
+    app_id: str
+    api_key_id: str
+    requested_model: str
+    configuration: str
+    provider: str
+    upstream_model: str
+    operation: str
+    is_stream: bool
+    state: str
+    error_code: str
+    finish_reason: str
+    usage: UsageView
+    usage_source: str
+    cost_state: str
+    cost_usd: str | None = Field(description="Decimal USD; null when no price is known.")
+    price_version: str
+
+
+class EventsView(BaseModel):
+    """One page, newest first; `next_page_token` is empty on the last."""
+
+    data: list[EventView]
+    next_page_token: str

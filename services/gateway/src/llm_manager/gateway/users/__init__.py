@@ -1,0 +1,1 @@
+"""The people of the admin API; for now the one user admin."""

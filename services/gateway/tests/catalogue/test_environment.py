@@ -1,0 +1,54 @@
+"""Which rows the environment asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_manager.core.facts import load_facts
+from llm_manager.gateway.catalogue.environment import WantedProvider, local_addresses, wanted
+
+FACTS = load_facts()
+NOBODY: frozenset[str] = frozenset()
+
+
+def test_without_any_account_there_is_the_demo() -> None:
+    asked = wanted(FACTS, {}, answering=NOBODY)
+    assert [item.kind for item in asked.providers] == ["echo"]
+    assert "echo" in {item.name for item in asked.configurations}
+    assert asked.aliases == {"default": "echo"}
+
+
+@pytest.mark.requirement("T-6")
+def test_a_credential_brings_its_provider_with_plain_names() -> None:
+    asked = wanted(FACTS, {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://x/v1"}, answering=NOBODY)
+    assert asked.providers[0] == WantedProvider("openai", "http://x/v1", "sk-1")
+    names = {item.name: item.provider for item in asked.configurations}
+    assert names["gpt-4.1-mini"] == "openai"
+    assert "sk-1" not in repr(asked)
+
+
+def test_a_base_url_alone_brings_a_provider_that_needs_no_credential() -> None:
+    assert wanted(FACTS, {"CUSTOM_BASE_URL": "http://x"}, answering=NOBODY).providers[0].kind == "custom"
+    only_key = wanted(FACTS, {"CUSTOM_API_KEY": "k", "OPENAI_BASE_URL": "http://x"}, answering=NOBODY)
+    assert [item.kind for item in only_key.providers] == ["echo"]
+
+
+def test_a_local_provider_is_there_when_its_port_answers() -> None:
+    assert local_addresses(FACTS, {})["ollama"] == ("127.0.0.1", 11434)
+    assert "ollama" not in local_addresses(FACTS, {"OLLAMA_BASE_URL": "http://elsewhere:1"})
+    assert "ollama" in {item.kind for item in wanted(FACTS, {}, answering=frozenset({"ollama"})).providers}
+    assert "ollama" in {i.kind for i in wanted(FACTS, {"OLLAMA_BASE_URL": "http://x"}, answering=NOBODY).providers}
+
+
+@pytest.mark.requirement("T-6")
+def test_a_shared_name_goes_to_hosted_providers_first_and_then_by_the_alphabet() -> None:
+    every = {fact.credential_env: "secret" for fact in FACTS.values() if fact.credential_env}
+    asked = wanted(FACTS, every, answering=NOBODY)
+    order = [item.kind for item in asked.providers]
+    assert order == sorted(order, key=lambda kind: (kind == "echo", FACTS[kind].is_local, kind))
+    names = [item.name for item in asked.configurations]
+    assert len(names) == len(set(names))
+    for item in asked.configurations:
+        owners = [kind for kind in order if item.name in FACTS[kind].models]
+        assert item.provider == owners[0]
+        assert item.name.partition("/")[0] not in FACTS or "/" not in item.name

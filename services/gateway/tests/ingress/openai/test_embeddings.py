@@ -1,0 +1,50 @@
+"""Embeddings in OpenAI's dialect."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+
+import pytest
+
+from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.messages import EmbeddingsInput
+from llm_manager.gateway.ingress.openai.embeddings import embeddings_body, embeddings_input
+
+
+def test_one_text_and_many_are_translated() -> None:
+    assert embeddings_input(b'{"model":"m","input":"a","encoding_format":"float"}') == EmbeddingsInput(texts=("a",))
+    assert embeddings_input(b'{"model":"m","input":["a","b"],"dimensions":8,"truncate":"END"}') == EmbeddingsInput(
+        texts=("a", "b"), dimensions=8, extension=b'{"truncate":"END"}'
+    )
+
+
+@pytest.mark.parametrize("tokens", [b"[1,2]", b"[[1,2],[3]]"])
+def test_tokens_of_another_model_are_refused(tokens: bytes) -> None:
+    with pytest.raises(UnsupportedParameter) as caught:
+        embeddings_input(b'{"model":"m","input":' + tokens + b"}")
+    assert caught.value.param == "input"
+
+
+@pytest.mark.parametrize("text", [b'""', b"[]", b"7", b"null", b"{}"])
+def test_nothing_to_embed_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        embeddings_input(b'{"model":"m","input":' + text + b"}")
+    assert caught.value.param == "input"
+
+
+def test_vectors_are_rendered_as_numbers_and_as_base64() -> None:
+    vectors = [(0.5, -1.0), (0.25, 2.0)]
+    plain = json.loads(embeddings_body(vectors, model="m", usage=b"null", encoding_format=None))
+    packed = json.loads(embeddings_body(vectors, model="m", usage=b"null", encoding_format="base64"))
+    assert plain == {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": 0, "embedding": [0.5, -1.0]},
+            {"object": "embedding", "index": 1, "embedding": [0.25, 2.0]},
+        ],
+        "model": "m",
+        "usage": None,
+    }
+    assert [struct.unpack("<2f", base64.b64decode(item["embedding"])) for item in packed["data"]] == vectors
