@@ -1,0 +1,115 @@
+"""`llm-manager usage`: what was used and what it cost, from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from llm_manager.cli import gateway
+from llm_manager.cli.data_dir import locate
+from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
+from llm_manager.cli.output import print_json, print_table
+
+usage_app = typer.Typer(help="What was used and what it cost, from the ledger.", no_args_is_help=True)
+FromOption = Annotated[str | None, typer.Option("--from", help="First instant, ISO 8601, inclusive.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Last instant, ISO 8601, exclusive.")]
+
+_TOP_COLUMNS = ("attempts", "failed", "input tokens", "output tokens", "cost USD", "unpriced")
+
+
+class Dimension(StrEnum):
+    """What `usage top` groups by."""
+
+    MODEL = "model"
+    REQUESTED_MODEL = "requested_model"
+    PROVIDER = "provider"
+    APP = "app"
+    KEY = "key"
+    STATE = "state"
+
+
+class Order(StrEnum):
+    """What `usage top` sorts by, largest first."""
+
+    COST = "cost"
+    TOKENS = "tokens"
+    ATTEMPTS = "attempts"
+
+
+@usage_app.command("top")
+def top(
+    *,
+    by: Annotated[Dimension, typer.Option("--by", help="What to group by.")] = Dimension.MODEL,
+    order: Annotated[Order, typer.Option("--order", help="What to sort by, largest first.")] = Order.COST,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Number of groups.")] = 10,
+    since: FromOption = None,
+    until: ToOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Show the largest groups by cost, tokens or attempts."""
+    data = locate(data_dir)
+    query = {"by": by.value, "order": order.value, "limit": str(limit), **_times(since, until)}
+    answer = gateway.admin(data, "GET", "/usage/top", address=gateway.find(data, explicit=url), params=query)
+    if as_json:
+        print_json(answer)
+    else:
+        print_top(answer, by=by)
+
+
+@usage_app.command("total")
+def total(
+    *,
+    since: FromOption = None,
+    until: ToOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Show the sum of everything."""
+    data = locate(data_dir)
+    address = gateway.find(data, explicit=url)
+    answer = gateway.admin(data, "GET", "/usage/total", address=address, params=_times(since, until))
+    if as_json:
+        print_json(answer)
+    else:
+        print_total(answer)
+
+
+def print_top(answer: Mapping[str, Any], *, by: Dimension) -> None:
+    """Print the groups of `usage top`."""
+    rows = [[row["key"] or "-", *_cells(row["totals"])] for row in answer["data"]]
+    if not rows:
+        print("Nothing was recorded in this time.")
+        return
+    print_table([by.value, *_TOP_COLUMNS], rows, right=frozenset(_TOP_COLUMNS))
+
+
+def print_total(answer: Mapping[str, Any]) -> None:
+    """Print the one sum of `usage total`, and what it does not know."""
+    totals: Mapping[str, Any] = answer["data"]
+    print_table(_TOP_COLUMNS, [_cells(totals)], right=frozenset(_TOP_COLUMNS))
+    if int(totals["unpriced_attempts"]):
+        print(f"{totals['unpriced_attempts']} attempts have no known price, so the cost is a lower bound.")
+    if int(totals["estimated_attempts"]):
+        print(f"{totals['estimated_attempts']} attempts were counted here, because the provider gave no report.")
+
+
+def _cells(totals: Mapping[str, Any]) -> list[str]:
+    usage: Mapping[str, Any] = totals["usage"]
+    return [
+        f"{int(totals['attempts']):,}",
+        f"{int(totals['failed_attempts']):,}",
+        f"{int(usage['input_total']):,}",
+        f"{int(usage['output_total']):,}",
+        str(totals["cost_usd"]),
+        f"{int(totals['unpriced_attempts']):,}",
+    ]
+
+
+def _times(since: str | None, until: str | None) -> dict[str, str]:
+    return {name: value for name, value in (("from", since), ("to", until)) if value}

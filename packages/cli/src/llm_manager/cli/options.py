@@ -1,0 +1,28 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="LLM_MANAGER_DATA_DIR",
+        show_default="~/.local/share/llm-manager",
+        help="Where this installation keeps everything.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="LLM_MANAGER_URL",
+        show_default="what runs in the data directory",
+        help="Address of a gateway, for one that another machine runs.",
+    ),
+]

@@ -1,0 +1,100 @@
+"""What `up` says when everything is ready: to a person, and to a program."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import plan
+from .state import RunState
+
+# Works without any account: the provider kind `echo` answers from this machine.
+FIRST_MODEL = "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """One running stack, as its user meets it."""
+
+    state: RunState
+    data_dir: Path
+    api_key: str
+    admin_password: str
+    persists: bool
+    already_running: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a program needs to use and to watch the stack."""
+        pids = {name: child.pid for name, child in self.state.children.items()}
+        return {
+            "base_url": self.state.base_url,
+            "api_key": self.api_key,
+            "admin": {"user": plan.ADMIN_USER, "password": self.admin_password},
+            "grpc": self.state.grpc,
+            "nats": self.state.nats_url,
+            "data_dir": str(self.data_dir),
+            "persists": self.persists,
+            "already_running": self.already_running,
+            "pids": {"supervisor": self.state.pid, **pids},
+        }
+
+    def as_text(self, *, is_detached: bool) -> str:
+        """Return what a person reads and pastes."""
+        persistence = (
+            "State persists there: keys, providers, prices and every recorded call survive a restart."
+            if self.persists
+            else "It lies in memory (tmpfs): nothing survives a reboot. Choose another with LLM_MANAGER_DATA_DIR."
+        )
+        ending = "'make down' or 'llm-manager down' stops it." if is_detached else "Ctrl-C drains and stops."
+        running = "runs already" if self.already_running else "is ready"
+        return f"""
+LLM Manager {running}. {ending}
+
+  API base URL    {self.state.base_url}
+  API key         {self.api_key}
+  Admin           user '{plan.ADMIN_USER}', password '{self.admin_password}'
+  gRPC            {self.state.grpc}
+  Data directory  {self.data_dir}
+                  {persistence}
+
+Try it; the model '{FIRST_MODEL}' needs no account:
+
+{self._curl()}
+
+{self._python()}
+
+Or: llm-manager chat -m {FIRST_MODEL} "Hello"   (from this folder: .venv/bin/llm-manager)
+"""
+
+    def _curl(self) -> str:
+        body = json.dumps({"model": FIRST_MODEL, "messages": [{"role": "user", "content": "Hello"}]})
+        return f"""\
+curl {self.state.base_url}/chat/completions \\
+  -H 'Authorization: Bearer {self.api_key}' \\
+  -H 'Content-Type: application/json' \\
+  -d '{body}'"""
+
+    def _python(self) -> str:
+        return f"""\
+from openai import OpenAI
+
+client = OpenAI(base_url="{self.state.base_url}", api_key="{self.api_key}")
+answer = client.chat.completions.create(model="{FIRST_MODEL}", messages=[{{"role": "user", "content": "Hello"}}])
+print(answer.choices[0].message.content)"""
+
+
+def does_persist(path: Path, *, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Tell whether a directory survives a reboot, as far as the system says."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return True
+    holder, kind = "", ""
+    for line in lines:
+        _, folder, filesystem, *_ = line.split(" ")
+        folder = folder.replace("\\040", " ")
+        if len(folder) >= len(holder) and path.is_relative_to(folder):
+            holder, kind = folder, filesystem
+    return kind not in ("tmpfs", "ramfs")

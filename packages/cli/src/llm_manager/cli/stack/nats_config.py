@@ -1,0 +1,26 @@
+"""The configuration file of the nats-server that `up` starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# The same on one machine as NATS' default in a cluster; larger messages travel by claim check.
+MAX_PAYLOAD_BYTES = 1_048_576
+
+
+def render(*, port: int, token: str, store: Path) -> str:
+    """Return the configuration; it holds the token, so the file must be private."""
+    return f"""\
+# Written by `llm-manager up` at every start; changes are overwritten.
+server_name: "llm-manager"
+listen: "127.0.0.1:{port}"
+max_payload: {MAX_PAYLOAD_BYTES}
+authorization {{ token: "{token}" }}
+jetstream {{
+  store_dir: "{store}"
+  # A killed nats-server loses nothing at any value: what it has acknowledged is in the page cache. This bounds what a
+  # power failure can lose (default two minutes). `always` loses nothing then either, and costs 0.45 ms instead of
+  # 0.14 ms for each event and 3,600 instead of 19,700 events/s (2 cores, ext4, 2026-11-24).
+  sync_interval: "1s"
+}}
+"""

@@ -1,0 +1,64 @@
+"""Is a child ready? Asked over the socket that it serves, without an HTTP library (see the package's docstring)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+# What a probe returns: None when the child is ready, else why it is not.
+Probe = Callable[[], Awaitable[str | None]]
+
+_DEADLINE_SECONDS = 2.0
+_MAX_ANSWER_BYTES = 8_192
+
+
+def http_ready(port: int, *, path: str = "/readyz", host: str = "127.0.0.1") -> Probe:
+    """Return a probe that is content with status 200; anything else is the reason, in the child's own words."""
+
+    async def probe() -> str | None:
+        request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        answer = await _ask(host, port, request.encode())
+        head, _, body = answer.partition("\r\n\r\n")
+        status = head.split(" ", 2)[1:2]
+        if status == ["200"]:
+            return None
+        return " ".join(body.split())[:500] or f"answers {path} with {head[:40]!r}"
+
+    return _guarded(probe)
+
+
+def nats_ready(port: int, *, host: str = "127.0.0.1") -> Probe:
+    """Return a probe that is content with the INFO line; nats-server listens only after JetStream has recovered."""
+
+    async def probe() -> str | None:
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            line = await reader.readline()
+        finally:
+            writer.close()
+        return None if line.startswith(b"INFO ") else "the port does not speak NATS"
+
+    return _guarded(probe)
+
+
+async def _ask(host: str, port: int, request: bytes) -> str:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        return (await reader.read(_MAX_ANSWER_BYTES)).decode(errors="replace")
+    finally:
+        writer.close()
+
+
+def _guarded(probe: Probe) -> Probe:
+    async def guarded() -> str | None:
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                return await probe()
+        except TimeoutError:
+            return f"does not answer within {_DEADLINE_SECONDS:g} s"
+        except OSError:
+            return "does not listen yet"
+
+    return guarded

@@ -1,0 +1,69 @@
+"""A gateway that says what a test wants, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Seen:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    authorization: str
+    body: Any
+
+
+@dataclass
+class FakeGateway:
+    """Answers by method and path; keeps what it saw."""
+
+    answers: dict[str, tuple[int, bytes]]
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list[Seen])
+
+
+def as_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def events(*data: str) -> bytes:
+    return "".join(f": heartbeat\n\ndata: {one}\n\n" for one in data).encode()
+
+
+@contextmanager
+def serving(answers: dict[str, tuple[int, bytes]]) -> Generator[FakeGateway]:
+    gateway = FakeGateway(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.loads(raw) if raw else None
+            gateway.seen.append(Seen(self.command, self.path, self.headers.get("Authorization", ""), body))
+            status, payload = gateway.answers[f"{self.command} {self.path.split('?')[0]}"]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(payload)
+
+        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - names that http.server looks for
+
+        def log_request(self, code: object = "-", size: object = "-") -> None:
+            """Say nothing about requests."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    gateway.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield gateway
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
