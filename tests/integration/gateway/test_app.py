@@ -1,0 +1,93 @@
+"""The OpenAPI document and the start of the process."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx2
+import pytest
+
+from llm_manager.gateway.app import create_app, openapi
+from llm_manager.gateway.settings import GatewaySettings
+from llm_manager.kit.settings import SettingsError, load
+
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+MINIMUM = {
+    "LLM_MANAGER_GATEWAY_DATABASE_URL": "sqlite+aiosqlite:///x.db",
+    "LLM_MANAGER_GATEWAY_MASTER_KEY": KEY,
+}
+
+
+@pytest.mark.requirement("S42")
+def test_every_route_is_described_and_what_is_described_exists() -> None:
+    document = openapi()
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+    assert described == {
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/{model_id}"),
+        ("GET", "/api/v1/keys"),
+        ("POST", "/api/v1/keys"),
+        ("DELETE", "/api/v1/keys/{key_id}"),
+        ("GET", "/api/v1/usage/top"),
+        ("GET", "/api/v1/usage/total"),
+        ("GET", "/api/v1/usage/events"),
+        ("GET", "/healthz"),
+    }
+
+
+@pytest.mark.requirement("S42")
+def test_every_operation_says_who_may_call_it_what_it_takes_and_how_it_fails() -> None:
+    document = openapi()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["description"]
+            if path == "/healthz":
+                continue
+            scheme = "ApiKey" if path.startswith("/v1/") else "HTTPBasic"
+            assert operation["security"] == [{scheme: []}]
+            assert operation["responses"]["401"]["content"]["application/json"]["schema"]["required"] == ["error"]
+            assert "422" not in operation["responses"]
+    chat: dict[str, Any] = document["paths"]["/v1/chat/completions"]["post"]
+    assert chat["requestBody"]["content"]["application/json"]["example"]["model"] == "echo"
+    assert set(chat["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert set(document["components"]["securitySchemes"]) == {"ApiKey", "HTTPBasic"}
+
+
+def test_there_are_at_most_three_middlewares() -> None:
+    assert len(create_app().user_middleware) <= 3
+
+
+async def test_the_document_is_served(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/openapi.json")).json() == openapi()
+
+
+def test_settings_are_read_and_secrets_hidden() -> None:
+    settings = load(GatewaySettings, MINIMUM)
+    settings.check()
+    assert settings.master_key_bytes() == b"k" * 32
+    assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MASTER_KEY", "short"),
+        ("MASTER_KEY", "ä" * 43),
+        ("BOOTSTRAP_API_KEY", "lm_live_mistyped"),
+        ("HEARTBEAT_SECONDS", "16"),
+        ("HEARTBEAT_SECONDS", "0"),
+        ("PORTT", "1"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"LLM_MANAGER_GATEWAY_{name}"):
+        load(GatewaySettings, {**MINIMUM, f"LLM_MANAGER_GATEWAY_{name}": value}).check()

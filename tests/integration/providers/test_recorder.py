@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from nats.js.api import StreamInfo
+
+from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
+from llm_manager.core.ids import uuid7
+from llm_manager.kit.bus.connection import Bus, connect
+from llm_manager.kit.bus.names import STREAM_USAGE
+from llm_manager.kit.bus.streams import ensure_streams
+from llm_manager.providers import recorder as recorder_module
+from llm_manager.providers.recorder import Recorder, subject_of
+from llm_manager.testing.bus_parties import until
+from llm_manager.testing.nats import NatsServer
+
+
+async def stored(bus: Bus) -> int:
+    info: StreamInfo = await bus.jetstream.stream_info(STREAM_USAGE)
+    return info.state.messages
+
+
+async def test_event_is_stored_once_however_often_it_is_recorded(bus: Bus) -> None:
+    event = UsageRecorded(event_id=uuid7(), app_id="app")
+    before = await stored(bus)
+    async with Recorder(bus) as recorder:
+        await recorder.record(event)
+        await recorder.record(event)
+
+    assert await stored(bus) == before + 1
+
+
+async def test_event_of_an_outage_is_stored_when_the_bus_is_back(
+    mortal_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "_DEADLINE_SECONDS", 0.1)
+    async with connect(mortal_nats_server.url, name="test") as bus:
+        await ensure_streams(bus)
+        async with Recorder(bus) as recorder:
+            mortal_nats_server.kill()
+            await recorder.record(UsageRecorded(event_id=uuid7(), app_id="app"))
+            assert recorder.waiting == 1
+            mortal_nats_server.restart()
+            await until(lambda: not recorder.waiting, 10)
+        assert await stored(bus) == 1
+
+
+async def test_event_that_waits_is_tried_once_more_at_the_end(
+    mortal_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "_DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr(recorder_module, "_LAST_TRY_SECONDS", 0.2)
+    async with connect(mortal_nats_server.url, name="test") as bus:
+        await ensure_streams(bus)
+        mortal_nats_server.kill()
+        async with Recorder(bus) as recorder:
+            await recorder.record(UsageRecorded(event_id=uuid7(), app_id="app"))
+
+    assert recorder.waiting == 1
+
+
+@pytest.mark.parametrize(("app", "token"), [("app-1", "app-1"), ("a b.c>*", "a_b_c__"), ("", "none")])
+def test_app_is_one_token_of_the_subject(app: str, token: str) -> None:
+    assert subject_of(UsageRecorded(app_id=app)) == f"llm.v1.usage.recorded.{token}"

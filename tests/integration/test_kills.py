@@ -1,0 +1,132 @@
+"""kill -9 of every process under load: service comes back, no event is lost or doubled, nobody hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+from counting_provider import CACHED_TOKENS, COMPLETION_TOKENS, MODEL_PLAIN, MODEL_SLOW, PROMPT_TOKENS, CountingProvider
+from ledger import Json, events
+
+from llm_manager.testing.stack import Stack, wait_until
+
+_CALLERS = 8
+# A stalled client would wait for ever; a typed error arrives after the silence limit of the bus (7 s) at the latest.
+_HANG_SECONDS = 20.0
+
+
+@dataclass
+class Load:
+    """What the callers saw, by request id: `ok`, an error code, or `connection` for a connection that broke."""
+
+    seen: dict[str, str] = field(default_factory=dict)
+    slowest_seconds: float = 0.0
+
+
+async def _call(client: httpx2.AsyncClient, request_id: str, *, model: str, is_stream: bool) -> str:
+    body = {"model": model, "stream": is_stream, "user": request_id, "messages": [{"role": "user", "content": "words"}]}
+    try:
+        async with client.stream(
+            "POST", "/chat/completions", json=body, headers={"x-request-id": request_id}
+        ) as answer:
+            text = (await answer.aread()).decode()
+            if answer.status_code != 200:
+                return str(answer.json()["error"]["code"])
+    except httpx2.TimeoutException:
+        return "hang"
+    except httpx2.TransportError:
+        return "connection"
+    if is_stream and "data: [DONE]" not in text:
+        return "error_in_stream" if '"error"' in text else "cut"
+    return "ok"
+
+
+async def _load(stack: Stack, prefix: str, stop: asyncio.Event) -> Load:
+    load = Load()
+    headers = {"authorization": f"Bearer {stack.api_key}"}
+
+    async def caller(number: int) -> None:
+        turn = 0
+        async with httpx2.AsyncClient(base_url=stack.base_url, headers=headers, timeout=_HANG_SECONDS) as client:
+            while not stop.is_set():
+                turn += 1
+                request_id = f"{prefix}-{number}-{turn}"
+                model = MODEL_SLOW if number == 0 else MODEL_PLAIN
+                began = time.monotonic()
+                load.seen[request_id] = await _call(client, request_id, model=model, is_stream=turn % 2 == 0)
+                load.slowest_seconds = max(load.slowest_seconds, time.monotonic() - began)
+                await asyncio.sleep(0.02)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(_CALLERS):
+            group.create_task(caller(number))
+    return load
+
+
+async def _kill_under_load(stack: Stack, service: str) -> tuple[Load, float]:
+    """Return what the callers saw, and the seconds from the kill to the first good answer of a fresh request."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(_load(stack, f"kill-{service}", stop))
+    await asyncio.sleep(0.4)
+    await asyncio.to_thread(stack.kill, service)
+    killed_at = time.monotonic()
+    restored = await asyncio.to_thread(_seconds_until_answered, stack, killed_at, service)
+    await asyncio.sleep(0.4)
+    stop.set()
+    return await task, restored
+
+
+def _seconds_until_answered(stack: Stack, since: float, service: str) -> float:
+    attempts = 0
+
+    def answered() -> bool:
+        nonlocal attempts
+        attempts += 1
+        name = f"probe-{service}-{attempts}"
+        body = {"model": MODEL_PLAIN, "user": name, "messages": [{"role": "user", "content": "words"}]}
+        headers = {"authorization": f"Bearer {stack.api_key}", "x-request-id": name}
+        try:
+            answer = httpx2.post(f"{stack.base_url}/chat/completions", json=body, headers=headers, timeout=2)
+        except httpx2.TransportError:
+            return False
+        return answer.status_code == 200 and bool(stack.status()["is_ready"])
+
+    wait_until(answered, timeout_seconds=15, what=f"an answer after the kill of {service}")
+    return time.monotonic() - since
+
+
+def _settled(stack: Stack, provider: CountingProvider) -> list[Json]:
+    """Wait until everything that the provider finished stands in the ledger, then return all rows."""
+    rows: list[Json] = []
+
+    def complete() -> bool:
+        rows[:] = events(stack)
+        return set(provider.books) <= {row["request_id"] for row in rows}
+
+    wait_until(
+        complete, timeout_seconds=30, what="every request of the provider's books in the ledger", every_seconds=0.3
+    )
+    return rows
+
+
+@pytest.mark.requirement("L-4", "L-17", "T-3")
+@pytest.mark.parametrize("service", ["usage", "nats", "gateway", "providers"])
+async def test_kill_loses_and_doubles_nothing(stack: Stack, provider: CountingProvider, service: str) -> None:
+    load, restored_seconds = await _kill_under_load(stack, service)
+
+    assert restored_seconds < 5.0
+    assert "hang" not in load.seen.values(), Counter(load.seen.values())
+    assert Counter(load.seen.values())["ok"] > 20
+    rows = await asyncio.to_thread(_settled, stack, provider)
+    doubled = {name: n for name, n in Counter(row["request_id"] for row in rows).items() if n > 1}
+    assert doubled == {}
+    by_request = {row["request_id"]: row for row in rows}
+    for request_id in [name for name, outcome in load.seen.items() if outcome == "ok"]:
+        row = by_request[request_id]
+        assert row["state"] == "ok"
+        counted = row["usage"]["input_total"], row["usage"]["cache_read"], row["usage"]["output_total"]
+        assert counted == (PROMPT_TOKENS, CACHED_TOKENS, COMPLETION_TOKENS)
