@@ -8,16 +8,16 @@ import sys
 from llm_manager.cli.stack import lifeline
 from llm_manager.cli.stack.guard import NatsGuard
 
-_CHILD = """
+_CHILD = r"""
 import os, signal, sys, time
 from llm_manager.cli.stack import lifeline
 def drained(number, frame):
-    print("drained", flush=True)
+    os.write(1, b"drained\n")  # print is not safe here: the signal may have interrupted one
     if sys.argv[1] == "polite":
         sys.exit(0)
 signal.signal(signal.SIGTERM, drained)
-assert lifeline.watch(os.environ, hard_limit_seconds=0.1)
-print("up", flush=True)
+assert lifeline.watch(os.environ, hard_limit_seconds=0.1 if sys.argv[1] == "stubborn" else 30)
+os.write(1, b"up\n")
 while True:
     time.sleep(0.05)
 """
