@@ -27,12 +27,13 @@ from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.rules import PEPPER_PURPOSE
 from llm_manager.gateway.keys.service import KeyService
 from llm_manager.gateway.keys.store import KeyStore
-from llm_manager.gateway.parts import Limits, Parts
+from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
 from llm_manager.gateway.usage.client import UsageClient
 from llm_manager.gateway.usage.service import UsageReports
+from llm_manager.gateway.users import endpoints as users
 from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.requests import Requester
@@ -61,7 +62,7 @@ class GatewayApp(FastAPI):
 
 
 def create_app(drain: Drain | None = None) -> GatewayApp:
-    """Build the application. `state.parts` must be set before it serves."""
+    """Build the application. What endpoints need must be put in before it serves."""
     app = GatewayApp(
         title="LLM Manager",
         version=_VERSION,
@@ -105,10 +106,9 @@ async def running(
     """
     settings.check()
     async with AsyncExitStack() as stack:
-        parts, drain, lost = await _built(settings, ops, stack, environ=environ, silence_seconds=silence_seconds)
-        await stack.enter_async_context(lost.recording())
+        drain = Drain()
         app = create_app(drain)
-        app.state.parts = parts
+        parts = await _build(app, settings, ops, stack, environ=environ, silence_seconds=silence_seconds)
         port = await stack.enter_async_context(
             serving(app, host=settings.host, port=settings.port, on_failure=ops.fail)
         )
@@ -120,9 +120,15 @@ async def running(
             await drain.finished()
 
 
-async def _built(
-    settings: GatewaySettings, ops: Ops, stack: AsyncExitStack, *, environ: Mapping[str, str], silence_seconds: float
-) -> tuple[Parts, Drain, LostAttempts]:
+async def _build(
+    app: FastAPI,
+    settings: GatewaySettings,
+    ops: Ops,
+    stack: AsyncExitStack,
+    *,
+    environ: Mapping[str, str],
+    silence_seconds: float,
+) -> Parts:
     box, facts = SecretBox(settings.master_key_bytes()), load_facts()
     pepper = box.derive(PEPPER_PURPOSE)
     token = settings.nats_token.reveal() if settings.nats_token else None
@@ -140,13 +146,15 @@ async def _built(
         catalogue=catalogue,
         inference=Inference(client, InferenceEvents(bus), lost, facts=facts.get),
         models=ModelDirectory(catalogue, client, facts=facts.get),
-        keys=KeyService(KeyStore(database), catalogue, pepper=pepper),
-        usage=UsageReports(await _usage_client(settings, stack)),
-        door=AdminDoor(database),
         limits=Limits(settings.max_body_bytes, settings.heartbeat_seconds, settings.request_timeout_seconds),
         pepper=pepper,
     )
-    return parts, Drain(), lost
+    PARTS.put(app, parts)
+    keys.KEYS.put(app, KeyService(KeyStore(database), catalogue, pepper=pepper))
+    usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack)))
+    users.DOOR.put(app, AdminDoor(database))
+    await stack.enter_async_context(lost.recording())
+    return parts
 
 
 async def _usage_client(settings: GatewaySettings, stack: AsyncExitStack) -> UsageClient | None:

@@ -1,20 +1,15 @@
-"""Everything that requests need, built once by app.py."""
+"""Everything that model calls need, built once by app.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
-
-from starlette.requests import Request
 
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
+from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.keys.rules import authenticate
-from llm_manager.gateway.keys.service import KeyService
-from llm_manager.gateway.usage.service import UsageReports
-from llm_manager.gateway.users.service import AdminDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +23,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The services behind the endpoints."""
+    """The services behind every ingress."""
 
     catalogue: Catalogue
     inference: Inference
     models: ModelDirectory
-    keys: KeyService
-    usage: UsageReports
-    door: AdminDoor
     limits: Limits
     pepper: bytes
 
@@ -45,6 +37,4 @@ class Parts:
         return authenticate(authorization, catalogue.snapshot, pepper=self.pepper, is_current=catalogue.is_current)
 
 
-def parts_of(request: Request) -> Parts:
-    """Return the parts of the application that serves a request."""
-    return cast("Parts", request.app.state.parts)  # Starlette's state is untyped
+PARTS: Built[Parts] = Built("parts")

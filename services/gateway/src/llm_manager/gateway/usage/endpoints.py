@@ -7,11 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from llm_manager.gateway.parts import parts_of
+from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.usage.rules import OrderBy, Range, TopBy
 from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
+from llm_manager.gateway.usage.service import UsageReports
 from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
 
+REPORTS: Built[UsageReports] = Built("usage")
 router = APIRouter(prefix="/api/v1/usage", tags=["Usage"], dependencies=[Depends(admin)], responses=ADMIN_RESPONSES)
 
 
@@ -32,14 +34,14 @@ async def top_usage(
     request: Request, within: Within, *, by: TopBy = TopBy.MODEL, order: OrderBy = OrderBy.COST, limit: Limit = 10
 ) -> TopView:
     """Sum usage and cost by one dimension, largest first."""
-    rows = await parts_of(request).usage.top(by, order=order, limit=limit, within=within)
+    rows = await REPORTS.of(request).top(by, order=order, limit=limit, within=within)
     return TopView(data=[TopRowView.model_validate(row) for row in rows])
 
 
 @router.get("/total")
 async def total_usage(request: Request, within: Within) -> TotalView:
     """Sum usage and cost of everything in the range."""
-    return TotalView(data=TotalsView.model_validate(await parts_of(request).usage.total(within)))
+    return TotalView(data=TotalsView.model_validate(await REPORTS.of(request).total(within)))
 
 
 @router.get("/events")
@@ -51,7 +53,7 @@ async def list_usage_events(
     page_token: Annotated[str, Query(max_length=1000)] = "",
 ) -> EventsView:
     """List attempts, newest first, page by page."""
-    page = await parts_of(request).usage.events(limit=limit, page_token=page_token, within=within)
+    page = await REPORTS.of(request).events(limit=limit, page_token=page_token, within=within)
     return EventsView(
         data=[EventView.model_validate(event) for event in page.events], next_page_token=page.next_page_token
     )

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBasic
 
+from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.http.schemas import error_response
-from llm_manager.gateway.parts import parts_of
+from llm_manager.gateway.users.service import AdminDoor
 
+DOOR: Built[AdminDoor] = Built("door")
 _basic = HTTPBasic(auto_error=False, realm="LLM Manager", description="User admin with the admin password.")
 
 ADMIN_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -24,4 +26,4 @@ ADMIN_RESPONSES: dict[int | str, dict[str, Any]] = {
 async def admin(request: Request, _: Annotated[object, Depends(_basic)]) -> None:
     """Let only the admin pass. Raises as AdminDoor.enter."""
     address = request.client.host if request.client else ""
-    await parts_of(request).door.enter(request.headers.get("authorization"), address=address)
+    await DOOR.of(request).enter(request.headers.get("authorization"), address=address)

@@ -28,7 +28,7 @@ from llm_manager.gateway.ingress.openai.response_headers import answer_headers, 
 from llm_manager.gateway.ingress.openai.streaming import ChatStream, EventStreamResponse
 from llm_manager.gateway.ingress.openai.translation import chat_input, prompt_characters
 from llm_manager.gateway.ingress.openai.usage import chat_usage, embeddings_usage
-from llm_manager.gateway.parts import Parts, parts_of
+from llm_manager.gateway.parts import PARTS, Parts
 
 DIALECT = "openai_chat"
 _COST_HEADER, _OFF = "x-llm-manager-cost", "off"
@@ -55,7 +55,7 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=LeanRoute)
 @router.post("/chat/completions", openapi_extra=schemas.CHAT, responses=schemas.CHAT_RESPONSES)
 async def create_chat_completion(request: Request) -> Response:
     """Continue a chat, in one piece or as server-sent events."""
-    parts = parts_of(request)
+    parts = PARTS.of(request)
     caller = parts.caller(request.headers.get("authorization"))
     body = await read_json_body(request, max_bytes=parts.limits.max_body_bytes)
     head = decode(body, ChatHead)
@@ -70,7 +70,7 @@ async def create_chat_completion(request: Request) -> Response:
 @router.post("/embeddings", openapi_extra=schemas.EMBEDDINGS, responses=schemas.EMBEDDINGS_RESPONSES)
 async def create_embedding(request: Request) -> Response:
     """Turn texts into vectors."""
-    parts = parts_of(request)
+    parts = PARTS.of(request)
     caller = parts.caller(request.headers.get("authorization"))
     body = await read_json_body(request, max_bytes=parts.limits.max_body_bytes)
     head = decode(body, EmbeddingsHead)
@@ -99,7 +99,7 @@ async def list_models(request: Request) -> Response:
 
     What a provider offers is remembered for ten minutes; `?refresh=true` asks again.
     """
-    parts = parts_of(request)
+    parts = PARTS.of(request)
     caller = parts.caller(request.headers.get("authorization"))
     models = await parts.models.list(caller, refresh=request.query_params.get("refresh") == "true")
     return _json(msgspec.json.encode({"object": "list", "data": [_model(model) for model in models]}), [])
@@ -108,7 +108,7 @@ async def list_models(request: Request) -> Response:
 @router.get("/models/{model_id:path}", openapi_extra=schemas.SECURED, responses=schemas.MODEL_RESPONSES)
 async def retrieve_model(request: Request) -> Response:
     """Describe one model; its id may contain slashes."""
-    parts = parts_of(request)
+    parts = PARTS.of(request)
     caller = parts.caller(request.headers.get("authorization"))
     model = await parts.models.get(str(request.path_params["model_id"]), caller)
     return _json(msgspec.json.encode(_model(model)), [])
