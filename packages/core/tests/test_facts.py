@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,8 @@ from llm_manager.core.facts import FactsError, load_facts, parse_facts
 
 KINDS = [
     "anthropic",
+    "azure",
+    "cohere",
     "custom",
     "deepseek",
     "echo",
@@ -49,9 +52,9 @@ def test_facts_are_complete_and_say_where_they_come_from(kind: str) -> None:
 
     assert facts.source
     assert date(2026, 1, 1) <= facts.checked_on
-    assert "stop" in facts.finish_reasons
+    assert "stop" in facts.finish_reasons.values()
     assert len(set(facts.models)) == len(facts.models)
-    assert facts.base_url or facts.transport == "echo" or kind == "custom"
+    assert facts.base_url or facts.transport == "echo" or kind in {"azure", "custom"}
     assert not facts.base_url.endswith("/")
     assert facts.needs_credential <= bool(facts.credential_env)
     for operation in facts.operations:
@@ -87,3 +90,40 @@ def test_facts_cannot_be_changed() -> None:
         load_facts()["openai"].title = "Mine"  # pyright: ignore[reportAttributeAccessIssue] (that is the point)
     with pytest.raises(TypeError):
         load_facts()["mine"] = load_facts()["openai"]  # pyright: ignore[reportIndexIssue] (that is the point)
+
+
+def _own_file(kind: str, **fields: str) -> str:
+    lines = {
+        "kind": f'"{kind}"',
+        "title": '"Mine"',
+        "source": '["https://mine.example"]',
+        "checked_on": "2026-11-24",
+        "dialect": '"openai_chat"',
+        "operations": '["chat"]',
+        "finish_reasons": '{ stop = "stop" }',
+        **fields,
+    }
+    return "\n".join(f"{name} = {value}" for name, value in lines.items())
+
+
+def test_kind_of_ones_own_is_one_file_and_may_replace_ours(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(_own_file("mine"))
+    (tmp_path / "openai.toml").write_text(_own_file("openai"))
+    (tmp_path / "notes.txt").write_text("not facts")
+    loaded = load_facts(tmp_path)
+    assert list(loaded) == sorted([*KINDS, "mine"])
+    assert (loaded["mine"].title, loaded["openai"].title) == ("Mine", "Mine")
+    assert load_facts()["openai"].title == "OpenAI"
+
+
+def test_wrong_file_of_ones_own_is_refused_by_name_and_key(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(_own_file("mine", operations='["sing"]'))
+    with pytest.raises(FactsError, match=r"mine\.toml: .*sing.*operations"):
+        load_facts(tmp_path)
+    with pytest.raises(FactsError, match="cannot be read"):
+        load_facts(tmp_path / "missing")
+
+
+def test_provider_speaks_its_main_dialect_and_the_others_that_it_names() -> None:
+    facts = parse_facts(_own_file("mine", also='["openai_responses"]'), name="mine")
+    assert [facts.speaks(name) for name in ("openai_chat", "openai_responses", "cohere_v2")] == [True, True, False]

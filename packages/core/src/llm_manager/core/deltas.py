@@ -57,6 +57,13 @@ class Logprobs(Struct, frozen=True, kw_only=True):
     choice: int = 0
 
 
+class Annotation(Struct, frozen=True, kw_only=True):
+    """Where a part of the text comes from, in the shape of OpenAI's `message.annotations`, as JSON."""
+
+    json: bytes
+    choice: int = 0
+
+
 class Finish(Struct, frozen=True, kw_only=True):
     """The choice ends; exactly one for each choice. A provider's failure is an error, never a finish."""
 
@@ -66,13 +73,27 @@ class Finish(Struct, frozen=True, kw_only=True):
 
 
 class OpaqueDelta(Struct, frozen=True, kw_only=True):
-    """A block that only one dialect understands."""
+    """A block that only one dialect understands.
+
+    A turn that neutral words cannot say whole (signatures, server tools) is sent once more in such blocks, all of them
+    right before the finish of the choice; see `messages.OpaqueBlock`.
+    """
 
     block: OpaqueBlock
     choice: int = 0
 
 
-Delta = TextDelta | ReasoningDelta | RefusalDelta | ToolCallStart | ToolCallArguments | Logprobs | Finish | OpaqueDelta
+Delta = (
+    TextDelta
+    | ReasoningDelta
+    | RefusalDelta
+    | ToolCallStart
+    | ToolCallArguments
+    | Logprobs
+    | Annotation
+    | Finish
+    | OpaqueDelta
+)
 
 
 class AnswerInfo(Struct, frozen=True, kw_only=True):
@@ -92,3 +113,17 @@ class Model(Struct, frozen=True, kw_only=True):
     created: int = 0
     owned_by: str = ""
     native: bytes = b""
+
+
+class RerankResult(Struct, frozen=True, kw_only=True):
+    """One document's place: `index` in the request, from 0; `score` as the provider gave it, higher is better."""
+
+    index: int
+    score: float
+
+
+class TokenCount(Struct, frozen=True, kw_only=True):
+    """Tokens of a prompt, as the provider counts them."""
+
+    input_tokens: int
+    cached_tokens: int = 0

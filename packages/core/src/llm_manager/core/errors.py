@@ -8,7 +8,8 @@
     │   ├── PermissionRefused            403  permission_denied
     │   ├── NotFound                     404  not_found
     │   │   ├── RouteNotFound            404  unknown_url
-    │   │   └── ModelNotFound            404  model_not_found
+    │   │   ├── ModelNotFound            404  model_not_found
+    │   │   └── PreviousResponseNotFound 404  previous_response_not_found
     │   ├── MethodNotAllowed             405  method_not_allowed
     │   ├── Conflict                     409  conflict
     │   ├── BodyTooLarge                 413  request_too_large
@@ -133,6 +134,12 @@ class ModelNotFound(NotFound):
     """The app may use no configuration, alias or provider model of this name."""
 
     code = "model_not_found"
+
+
+class PreviousResponseNotFound(NotFound):
+    """The response to go on from is not there: never stored, expired, deleted, or another app's."""
+
+    code = "previous_response_not_found"
 
 
 class MethodNotAllowed(RequestError):

@@ -10,21 +10,27 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
-Dialect = Literal["openai_chat", "ollama_chat"]
-# Where requests go: over HTTP to `base_url`, or to the demo inside of the worker.
-Transport = Literal["http", "echo"]
-Operation = Literal["chat", "embeddings", "models"]
+Dialect = Literal[
+    "openai_chat", "openai_responses", "openai_completions", "anthropic_messages", "gemini_generate", "cohere_v2",
+    "ollama_chat", "ollama_generate",
+]  # fmt: skip
+# Where requests go: over HTTP to `base_url`, to the demo inside of our worker, or to a worker of somebody else, which
+# is asked in neutral words only.
+Transport = Literal["http", "echo", "worker"]
+Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
 Capability = Literal[
     "streaming", "tools", "parallel_tools", "json_object", "json_schema", "images", "audio", "documents", "reasoning",
-    "logprobs", "several_choices", "seed", "embedding_dimensions",
+    "logprobs", "several_choices", "seed", "embedding_dimensions", "citations",
 ]  # fmt: skip
 # "error" is a failure of the provider: the attempt fails, no client ever sees a finish.
 FinishMeaning = Literal["stop", "length", "tool_calls", "function_call", "content_filter", "error"]
@@ -47,10 +53,22 @@ class Auth(_Facts, frozen=True, kw_only=True):
 
 
 class Paths(_Facts, frozen=True, kw_only=True):
-    """Paths below the base URL; empty where the provider has none."""
+    """Paths below the base URL; empty where the provider has none. `{model}` stands for the upstream model.
+
+    Args:
+        chat_stream: where streams are asked; empty means at `chat`.
+        embeddings_batch: where several texts are embedded at once; empty means at `embeddings`.
+    """
 
     chat: str = "/chat/completions"
+    chat_stream: str = ""
+    completions: str = ""
+    responses: str = ""
+    generate: str = ""
     embeddings: str = "/embeddings"
+    embeddings_batch: str = ""
+    rerank: str = ""
+    count_tokens: str = ""
     models: str = "/models"
 
 
@@ -69,6 +87,14 @@ class Parameters(_Facts, frozen=True, kw_only=True):
         options: of those, the names that a dialect puts in a table of their own (Ollama's `options`).
         reasoning_input: name under which reasoning of earlier turns goes back; empty means that it is left out,
             because the provider neither needs nor accepts it.
+        default_max_tokens: sent where the provider demands a number and the client gave none; 0 means that none is
+            demanded.
+        least_reasoning_budget: the smallest number of tokens for reasoning that the provider takes.
+        rerank_unsupported: the same as unsupported, for rerank.
+        reasoning_budget_models: patterns (`*` stands for anything) of models that are told how many tokens they may
+            think, where the provider's other models are told how hard (Gemini before its third generation).
+        reasoning_effort_models: those of them that take either, so that each client is heard in its own words.
+        unsupported_by_model: pattern of models to names that only these refuse, beside `unsupported`.
     """
 
     max_tokens: str = "max_tokens"
@@ -79,6 +105,12 @@ class Parameters(_Facts, frozen=True, kw_only=True):
     extension: tuple[str, ...] = ("*",)
     options: tuple[str, ...] = ()
     reasoning_input: str = ""
+    default_max_tokens: int = 0
+    least_reasoning_budget: int = 0
+    rerank_unsupported: tuple[str, ...] = ()
+    reasoning_budget_models: tuple[str, ...] = ()
+    reasoning_effort_models: tuple[str, ...] = ()
+    unsupported_by_model: Mapping[str, tuple[str, ...]] = {}
 
 
 class Stream(_Facts, frozen=True, kw_only=True):
@@ -91,7 +123,12 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
     """Where counts stand. `reports` and `cost` point into the answer, the rest into the report.
 
     Args:
-        rest_of_total_is_reasoning: total minus input minus output is hidden reasoning (Gemini's OpenAI endpoint).
+        beside_input: counts that the provider keeps beside its input count (Anthropic's cache, Gemini's tool use): they
+            are added, so that every other pointer is a part of the sum.
+        beside_output: the same for the output (Gemini's thoughts), except where the total says that they are in it.
+        cache_write_1h: of what `cache_write` finds, the tokens that were written for an hour.
+        billed_input, billed_output: what is charged, where that differs from what was counted (Cohere).
+        search_units: what rerank is charged by.
     """
 
     reports: tuple[str, ...] = ("usage",)
@@ -100,23 +137,33 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
     total: tuple[str, ...] = ("total_tokens",)
     cache_read: tuple[str, ...] = ()
     cache_write: tuple[str, ...] = ()
+    cache_write_1h: tuple[str, ...] = ()
+    beside_input: tuple[str, ...] = ()
+    beside_output: tuple[str, ...] = ()
+    billed_input: tuple[str, ...] = ()
+    billed_output: tuple[str, ...] = ()
+    search_units: tuple[str, ...] = ()
     input_audio: tuple[str, ...] = ()
     input_image: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
     output_audio: tuple[str, ...] = ()
     output_image: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()
-    rest_of_total_is_reasoning: bool = False
 
 
 class ErrorPointers(_Facts, frozen=True, kw_only=True):
-    """Where an error body keeps its parts; `status` is for errors inside a stream that answered 200."""
+    """Where an error body keeps its parts; `status` is for errors inside a stream that answered 200.
+
+    Args:
+        statuses: type or code to the status that it stands for, where such an error names none itself (Anthropic).
+    """
 
     message: tuple[str, ...] = ("error.message", "message", "detail", "error")
     code: tuple[str, ...] = ("error.code", "code")
     type: tuple[str, ...] = ("error.type", "type")
     param: tuple[str, ...] = ("error.param", "param")
     status: tuple[str, ...] = ("error.status_code", "error.code", "raw_status_code")
+    statuses: Mapping[str, int] = {}
 
 
 class Headers(_Facts, frozen=True, kw_only=True):
@@ -128,6 +175,8 @@ class Headers(_Facts, frozen=True, kw_only=True):
         reset: headers that say when a limit resets, in `reset_format`; read on 408, 409 and 429 only, because
             Together and Anthropic send retry-after with 200 too (recordings, quirk 33).
         send: headers that every request carries.
+        accept: headers of the client that go through when it speaks the provider's own dialect.
+        should_retry: header by which the provider itself says whether a retry makes sense.
     """
 
     request_id: tuple[str, ...] = ("x-request-id",)
@@ -135,6 +184,8 @@ class Headers(_Facts, frozen=True, kw_only=True):
     reset: tuple[str, ...] = ()
     reset_format: ResetFormat = "none"
     send: Mapping[str, str] = {}
+    accept: tuple[str, ...] = ()
+    should_retry: str = ""
 
 
 class TimeoutDefaults(_Facts, frozen=True, kw_only=True):
@@ -154,9 +205,13 @@ class Facts(_Facts, frozen=True, kw_only=True):
         source: pages and recordings that the facts were read from.
         checked_on: when.
         base_url_env, credential_env: variables of the environment that bring base URL and credential at bootstrap.
+        also: dialects that the provider speaks beside its main one: clients of these are passed through.
+        responses_models: patterns (`*` stands for anything) of models that answer only in `openai_responses`.
+        completions_models: patterns of models that complete texts, where `openai_completions` is spoken.
         is_local: runs on the same machine; its port is probed at bootstrap.
+        is_probed: what a server of this kind can do differs from one to the next: the gateway asks each one once.
         models: names that are known without asking, embedding models included.
-        embedding_models: those of `models` that make vectors.
+        embedding_models, rerank_models: those of `models` that make vectors, or order documents.
         finish_reasons: the provider's word to its meaning, total for what is known.
     """
 
@@ -164,17 +219,22 @@ class Facts(_Facts, frozen=True, kw_only=True):
     title: str
     source: tuple[str, ...]
     checked_on: date
-    dialect: Dialect
+    dialect: Dialect = "openai_chat"
+    also: tuple[Dialect, ...] = ()
+    responses_models: tuple[str, ...] = ()
+    completions_models: tuple[str, ...] = ("*",)
     transport: Transport = "http"
     base_url: str = ""
     base_url_env: str = ""
     credential_env: str = ""
     needs_credential: bool = True
     is_local: bool = False
+    is_probed: bool = False
     operations: tuple[Operation, ...]
     capabilities: tuple[Capability, ...] = ()
     models: tuple[str, ...] = ()
     embedding_models: tuple[str, ...] = ()
+    rerank_models: tuple[str, ...] = ()
     finish_reasons: Mapping[str, FinishMeaning]
     auth: Auth = Auth()
     paths: Paths = Paths()
@@ -184,6 +244,22 @@ class Facts(_Facts, frozen=True, kw_only=True):
     errors: ErrorPointers = ErrorPointers()
     headers: Headers = Headers()
     timeouts: TimeoutDefaults = TimeoutDefaults()
+
+    def speaks(self, dialect: str, *, model: str = "") -> bool:
+        """Return whether clients of a dialect can be passed through to this provider, for one of its models."""
+        if self.transport == "worker" or (self.needs_responses(model) and dialect != "openai_responses"):
+            return False
+        if dialect == "openai_completions" and not _matches(model, self.completions_models):
+            return False
+        return dialect == self.dialect or dialect in self.also
+
+    def needs_responses(self, model: str) -> bool:
+        """Return whether a model answers only in `openai_responses`."""
+        return _matches(model, self.responses_models)
+
+
+def _matches(model: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 def parse_facts(text: str, *, name: str) -> Facts:
@@ -200,21 +276,37 @@ def parse_facts(text: str, *, name: str) -> Facts:
         raise FactsError(f"provider_facts/{name}.toml: {error}") from error
     if facts.kind != name:
         raise FactsError(f"provider_facts/{name}.toml: kind is {facts.kind!r}, but the file is named {name!r}")
-    strangers = set(facts.embedding_models) - set(facts.models)
+    strangers = {*facts.embedding_models, *facts.rerank_models} - set(facts.models)
     if strangers:
-        raise FactsError(f"provider_facts/{name}.toml: embedding_models not among models: {sorted(strangers)}")
+        raise FactsError(
+            f"provider_facts/{name}.toml: embedding_models or rerank_models not among models: {sorted(strangers)}"
+        )
+    if facts.responses_models and "openai_responses" not in (facts.dialect, *facts.also):
+        raise FactsError(f"provider_facts/{name}.toml: responses_models need openai_responses in also")
     if not facts.source:
         raise FactsError(f"provider_facts/{name}.toml: source is empty; say where the facts were read")
     return facts
 
 
 @cache
-def load_facts() -> Mapping[str, Facts]:
-    """Return the facts of every kind, by kind, in alphabetical order. Read once per process."""
-    folder: Traversable = files("llm_manager.core") / "provider_facts"
-    entries = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
-    names = [entry.name.removesuffix(".toml") for entry in entries]
+def load_facts(folder: Path | None = None) -> Mapping[str, Facts]:
+    """Return the facts of every kind, by kind, in alphabetical order. Read once per process.
+
+    Args:
+        folder: facts files beside ours; a kind of the same name replaces ours. None means only ours.
+
+    Raises:
+        FactsError: a file is wrong, or the folder cannot be read.
+    """
+    ours: Traversable = files("llm_manager.core") / "provider_facts"
+    entries = {entry.name: entry for entry in ours.iterdir() if entry.name.endswith(".toml")}
+    if folder is not None:
+        try:
+            entries |= {path.name: path for path in folder.iterdir() if path.suffix == ".toml"}
+        except OSError as error:
+            raise FactsError(f"The folder of facts {str(folder)!r} cannot be read: {error}") from error
     loaded = {
-        name: parse_facts(entry.read_text("utf-8"), name=name) for name, entry in zip(names, entries, strict=True)
+        name.removesuffix(".toml"): parse_facts(entries[name].read_text("utf-8"), name=name.removesuffix(".toml"))
+        for name in sorted(entries)
     }
     return MappingProxyType(loaded)

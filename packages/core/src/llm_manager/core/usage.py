@@ -68,9 +68,12 @@ class UsageReport:
     Args:
         raw: the provider's JSON, unknown keys included; empty when there was none.
         reported_cost_usd: cost in USD as the provider states it, as decimal text; None when it does not.
+        billed: what is charged, where the provider charges other numbers than it counted (Cohere's billed_units); None
+            where they are the same.
     """
 
     usage: Usage = field(default_factory=Usage)
     source: UsageSource = UsageSource.NONE
     raw: bytes = b""
     reported_cost_usd: str | None = None
+    billed: Usage | None = None

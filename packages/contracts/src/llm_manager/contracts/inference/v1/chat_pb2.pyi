@@ -65,6 +65,7 @@ class ChatInput(_message.Message):
     RESPONSE_FORMAT_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     EXTENSION_FIELD_NUMBER: _builtins.int
+    NATIVE_TOOLS_FIELD_NUMBER: _builtins.int
     extension: _builtins.bytes
     """Parameters that only some providers know, as a JSON object in OpenAI's names; empty when none. A worker refuses
     what its provider does not know with unsupported_parameter, it never drops it in silence.
@@ -89,6 +90,10 @@ class ChatInput(_message.Message):
     def sampling(self) -> Global___Sampling:
         """How to sample."""
 
+    @_builtins.property
+    def native_tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpaqueBlock]:
+        """Tools that a provider runs itself (web search, code), as blocks of its dialect; every other dialect refuses them."""
+
     def __init__(
         self,
         *,
@@ -98,10 +103,11 @@ class ChatInput(_message.Message):
         response_format: Global___ResponseFormat | None = ...,
         sampling: Global___Sampling | None = ...,
         extension: _builtins.bytes = ...,
+        native_tools: _abc.Iterable[Global___OpaqueBlock] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_response_format", b"_response_format", "_tool_choice", b"_tool_choice", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_response_format", b"_response_format", "_tool_choice", b"_tool_choice", "extension", b"extension", "messages", b"messages", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_response_format", b"_response_format", "_tool_choice", b"_tool_choice", "extension", b"extension", "messages", b"messages", "native_tools", b"native_tools", "response_format", b"response_format", "sampling", b"sampling", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__response_format: _TypeAlias = _typing.Literal["response_format"]  # noqa: Y015
     _WhichOneofArgType__response_format: _TypeAlias = _typing.Literal["_response_format", b"_response_format"]  # noqa: Y015
@@ -159,12 +165,15 @@ class Part(_message.Message):
     REASONING_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
+    CACHE_TTL_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Text."""
     reasoning: _builtins.str
     """Reasoning of the assistant in an earlier turn."""
     refusal: _builtins.str
     """Refusal of the assistant in an earlier turn."""
+    cache_ttl: _builtins.str
+    """How long the provider should keep the prompt up to this part: 5m or 1h; empty when no hint was given."""
     @_builtins.property
     def media(self) -> Global___Media:
         """Picture, audio or document."""
@@ -179,7 +188,10 @@ class Part(_message.Message):
 
     @_builtins.property
     def opaque(self) -> Global___OpaqueBlock:
-        """A block that only one dialect understands; goes back to that dialect byte for byte."""
+        """A block that only one dialect understands; goes back to that dialect byte for byte. In an assistant's turn, the
+        blocks of one dialect are the whole turn as its provider wrote it: that dialect sends them and leaves out the
+        other parts, every other dialect does the reverse.
+        """
 
     def __init__(
         self,
@@ -191,10 +203,11 @@ class Part(_message.Message):
         reasoning: _builtins.str = ...,
         refusal: _builtins.str = ...,
         opaque: Global___OpaqueBlock | None = ...,
+        cache_ttl: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_ttl", b"cache_ttl", "kind", b"kind", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
@@ -285,22 +298,32 @@ class ToolResult(_message.Message):
     TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     IS_ERROR_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
     tool_call_id: _builtins.str
     """Id of the call."""
     content: _builtins.str
     """What the tool said, as text."""
     is_error: _builtins.bool
     """True when the tool failed."""
+    name: _builtins.str
+    """Name of the tool; empty when the client did not give it."""
+    @_builtins.property
+    def media(self) -> _containers.RepeatedCompositeFieldContainer[Global___Media]:
+        """What the tool gave beside text."""
+
     def __init__(
         self,
         *,
         tool_call_id: _builtins.str = ...,
         content: _builtins.str = ...,
         is_error: _builtins.bool = ...,
+        name: _builtins.str = ...,
+        media: _abc.Iterable[Global___Media] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "is_error", b"is_error", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "is_error", b"is_error", "media", b"media", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,6 +365,7 @@ class Tool(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     IS_STRICT_FIELD_NUMBER: _builtins.int
+    CACHE_TTL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in the request."""
     description: _builtins.str
@@ -350,6 +374,8 @@ class Tool(_message.Message):
     """JSON Schema of the arguments, as JSON; empty means no arguments."""
     is_strict: _builtins.bool
     """True when the arguments must follow the schema exactly; absent when not said."""
+    cache_ttl: _builtins.str
+    """How long the provider should keep the prompt up to this tool: 5m or 1h; empty when no hint was given."""
     def __init__(
         self,
         *,
@@ -357,10 +383,11 @@ class Tool(_message.Message):
         description: _builtins.str = ...,
         parameters: _builtins.bytes = ...,
         is_strict: _builtins.bool | None = ...,
+        cache_ttl: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_strict", b"_is_strict", "is_strict", b"is_strict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_strict", b"_is_strict", "description", b"description", "is_strict", b"is_strict", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_strict", b"_is_strict", "cache_ttl", b"cache_ttl", "description", b"description", "is_strict", b"is_strict", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_strict: _TypeAlias = _typing.Literal["is_strict"]  # noqa: Y015
     _WhichOneofArgType__is_strict: _TypeAlias = _typing.Literal["_is_strict", b"_is_strict"]  # noqa: Y015
@@ -408,22 +435,28 @@ class ToolChoice(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     PARALLEL_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
     mode: Global___ToolChoice.Mode.ValueType
     """The kind of choice."""
     name: _builtins.str
     """Name of the tool for NAMED; empty otherwise."""
     parallel: _builtins.bool
     """Whether several calls in one turn are allowed; absent when not said."""
+    @_builtins.property
+    def allowed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tools that may be called, with AUTO and REQUIRED; empty means all."""
+
     def __init__(
         self,
         *,
         mode: Global___ToolChoice.Mode.ValueType = ...,
         name: _builtins.str = ...,
         parallel: _builtins.bool | None = ...,
+        allowed: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel", b"_parallel", "parallel", b"parallel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel", b"_parallel", "mode", b"mode", "name", b"name", "parallel", b"parallel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel", b"_parallel", "allowed", b"allowed", "mode", b"mode", "name", b"name", "parallel", b"parallel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parallel: _TypeAlias = _typing.Literal["parallel"]  # noqa: Y015
     _WhichOneofArgType__parallel: _TypeAlias = _typing.Literal["_parallel", b"_parallel"]  # noqa: Y015
@@ -512,6 +545,8 @@ class Sampling(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
     REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    REASONING_BUDGET_FIELD_NUMBER: _builtins.int
+    SHOWS_REASONING_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """Largest number of tokens of the answer, reasoning included."""
     temperature: _builtins.float
@@ -533,7 +568,11 @@ class Sampling(_message.Message):
     top_logprobs: _builtins.int
     """Alternatives per token, 0 to 20."""
     reasoning_effort: _builtins.str
-    """none, minimal, low, medium, high, xhigh; empty when not said."""
+    """none, minimal, low, medium, high, xhigh, max; empty when not said."""
+    reasoning_budget: _builtins.int
+    """Tokens that the model may think; 0 means that it must not."""
+    shows_reasoning: _builtins.bool
+    """Whether the answer should hold the reasoning or a summary of it."""
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that end the answer."""
@@ -553,10 +592,12 @@ class Sampling(_message.Message):
         logprobs: _builtins.bool | None = ...,
         top_logprobs: _builtins.int | None = ...,
         reasoning_effort: _builtins.str = ...,
+        reasoning_budget: _builtins.int | None = ...,
+        shows_reasoning: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_n", b"_n", "_presence_penalty", b"_presence_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "n", b"n", "presence_penalty", b"presence_penalty", "seed", b"seed", "temperature", b"temperature", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_n", b"_n", "_presence_penalty", b"_presence_penalty", "_reasoning_budget", b"_reasoning_budget", "_seed", b"_seed", "_shows_reasoning", b"_shows_reasoning", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "n", b"n", "presence_penalty", b"presence_penalty", "reasoning_budget", b"reasoning_budget", "seed", b"seed", "shows_reasoning", b"shows_reasoning", "temperature", b"temperature", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_n", b"_n", "_presence_penalty", b"_presence_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "n", b"n", "presence_penalty", b"presence_penalty", "reasoning_effort", b"reasoning_effort", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_n", b"_n", "_presence_penalty", b"_presence_penalty", "_reasoning_budget", b"_reasoning_budget", "_seed", b"_seed", "_shows_reasoning", b"_shows_reasoning", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "n", b"n", "presence_penalty", b"presence_penalty", "reasoning_budget", b"reasoning_budget", "reasoning_effort", b"reasoning_effort", "seed", b"seed", "shows_reasoning", b"shows_reasoning", "stop", b"stop", "temperature", b"temperature", "top_k", b"top_k", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__frequency_penalty: _TypeAlias = _typing.Literal["frequency_penalty"]  # noqa: Y015
     _WhichOneofArgType__frequency_penalty: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty"]  # noqa: Y015
@@ -568,8 +609,12 @@ class Sampling(_message.Message):
     _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
     _WhichOneofReturnType__presence_penalty: _TypeAlias = _typing.Literal["presence_penalty"]  # noqa: Y015
     _WhichOneofArgType__presence_penalty: _TypeAlias = _typing.Literal["_presence_penalty", b"_presence_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_budget: _TypeAlias = _typing.Literal["reasoning_budget"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_budget: _TypeAlias = _typing.Literal["_reasoning_budget", b"_reasoning_budget"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__shows_reasoning: _TypeAlias = _typing.Literal["shows_reasoning"]  # noqa: Y015
+    _WhichOneofArgType__shows_reasoning: _TypeAlias = _typing.Literal["_shows_reasoning", b"_shows_reasoning"]  # noqa: Y015
     _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
     _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
     _WhichOneofReturnType__top_k: _TypeAlias = _typing.Literal["top_k"]  # noqa: Y015
@@ -589,7 +634,11 @@ class Sampling(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__presence_penalty) -> _WhichOneofReturnType__presence_penalty | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_budget) -> _WhichOneofReturnType__reasoning_budget | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shows_reasoning) -> _WhichOneofReturnType__shows_reasoning | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
     @_typing.overload
@@ -616,6 +665,7 @@ class Delta(_message.Message):
     LOGPROBS_FIELD_NUMBER: _builtins.int
     FINISH_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
+    ANNOTATION_FIELD_NUMBER: _builtins.int
     choice: _builtins.int
     """Choice that it belongs to, from 0."""
     text: _builtins.str
@@ -626,6 +676,8 @@ class Delta(_message.Message):
     """Refusal text."""
     logprobs: _builtins.bytes
     """Log probabilities in OpenAI's shape, as JSON."""
+    annotation: _builtins.bytes
+    """Where a part of the text comes from, in the shape of OpenAI's message.annotations, as JSON."""
     @_builtins.property
     def tool_call_start(self) -> Global___ToolCallStart:
         """A tool call begins."""
@@ -640,7 +692,9 @@ class Delta(_message.Message):
 
     @_builtins.property
     def opaque(self) -> Global___OpaqueBlock:
-        """A block that only one dialect understands."""
+        """A block that only one dialect understands. A turn that neutral words cannot say whole is sent once more in such
+        blocks, all of them right before the finish of the choice.
+        """
 
     def __init__(
         self,
@@ -654,12 +708,13 @@ class Delta(_message.Message):
         logprobs: _builtins.bytes = ...,
         finish: Global___Finish | None = ...,
         opaque: Global___OpaqueBlock | None = ...,
+        annotation: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "kind", b"kind", "logprobs", b"logprobs", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call_arguments", b"tool_call_arguments", "tool_call_start", b"tool_call_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "finish", b"finish", "kind", b"kind", "logprobs", b"logprobs", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call_arguments", b"tool_call_arguments", "tool_call_start", b"tool_call_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "finish", b"finish", "kind", b"kind", "logprobs", b"logprobs", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call_arguments", b"tool_call_arguments", "tool_call_start", b"tool_call_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation", b"annotation", "choice", b"choice", "finish", b"finish", "kind", b"kind", "logprobs", b"logprobs", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call_arguments", b"tool_call_arguments", "tool_call_start", b"tool_call_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "reasoning", "refusal", "tool_call_start", "tool_call_arguments", "logprobs", "finish", "opaque"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "reasoning", "refusal", "tool_call_start", "tool_call_arguments", "logprobs", "finish", "opaque", "annotation"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -794,10 +849,15 @@ class EmbeddingsInput(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     EXTENSION_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     dimensions: _builtins.int
     """Length of the vectors; absent means the model's own."""
     extension: _builtins.bytes
     """Parameters that only some providers know, as a JSON object; empty when none."""
+    purpose: _builtins.str
+    """What the vectors are for: search_document, search_query, classification, clustering, similarity; empty when not
+    said.
+    """
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts, in order."""
@@ -808,16 +868,131 @@ class EmbeddingsInput(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         dimensions: _builtins.int | None = ...,
         extension: _builtins.bytes = ...,
+        purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "extension", b"extension", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions", "dimensions", b"dimensions", "extension", b"extension", "purpose", b"purpose", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dimensions: _TypeAlias = _typing.Literal["dimensions"]  # noqa: Y015
     _WhichOneofArgType__dimensions: _TypeAlias = _typing.Literal["_dimensions", b"_dimensions"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dimensions) -> _WhichOneofReturnType__dimensions | None: ...
 
 Global___EmbeddingsInput: _TypeAlias = EmbeddingsInput  # noqa: Y015
+
+@_typing.final
+class RerankInput(_message.Message):
+    """RerankInput is documents to order by how well they answer a query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    TOP_N_FIELD_NUMBER: _builtins.int
+    EXTENSION_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """The question."""
+    top_n: _builtins.int
+    """How many results are wanted; absent means all."""
+    extension: _builtins.bytes
+    """Parameters that only some providers know, as a JSON object; empty when none."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The documents, in the client's order."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        top_n: _builtins.int | None = ...,
+        extension: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "top_n", b"top_n"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_top_n", b"_top_n", "documents", b"documents", "extension", b"extension", "query", b"query", "top_n", b"top_n"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__top_n: _TypeAlias = _typing.Literal["top_n"]  # noqa: Y015
+    _WhichOneofArgType__top_n: _TypeAlias = _typing.Literal["_top_n", b"_top_n"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_n) -> _WhichOneofReturnType__top_n | None: ...
+
+Global___RerankInput: _TypeAlias = RerankInput  # noqa: Y015
+
+@_typing.final
+class RerankResult(_message.Message):
+    """RerankResult is one document's place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of the document in the request, from 0."""
+    score: _builtins.float
+    """How well it answers, as the provider gave it; higher is better."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankResult: _TypeAlias = RerankResult  # noqa: Y015
+
+@_typing.final
+class CountTokensInput(_message.Message):
+    """CountTokensInput is a chat whose prompt is to be counted, not continued."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chat(self) -> Global___ChatInput:
+        """The chat."""
+
+    def __init__(
+        self,
+        *,
+        chat: Global___ChatInput | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountTokensInput: _TypeAlias = CountTokensInput  # noqa: Y015
+
+@_typing.final
+class TokenCount(_message.Message):
+    """TokenCount is the size of a prompt as the provider counts it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """Tokens of the whole prompt."""
+    cached_tokens: _builtins.int
+    """Of those, tokens that the provider would read from its cache; 0 when it does not say."""
+    def __init__(
+        self,
+        *,
+        input_tokens: _builtins.int = ...,
+        cached_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "input_tokens", b"input_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenCount: _TypeAlias = TokenCount  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from llm_manager.contracts.inference.v1 import chat_pb2 as _chat_pb2
 from llm_manager.contracts.usage.v1 import event_pb2 as _event_pb2
 import builtins as _builtins
@@ -19,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ParameterPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ParameterPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ParameterPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PARAMETER_POLICY_UNSPECIFIED: _ParameterPolicy.ValueType  # 0
+    """Not set; means REFUSE."""
+    PARAMETER_POLICY_REFUSE: _ParameterPolicy.ValueType  # 1
+    """The attempt fails with unsupported_parameter before the provider is asked."""
+    PARAMETER_POLICY_ADAPT: _ParameterPolicy.ValueType  # 2
+    """The parameter is left out, or brought into the provider's range, and a warning says so."""
+
+class ParameterPolicy(_ParameterPolicy, metaclass=_ParameterPolicyEnumTypeWrapper):
+    """ParameterPolicy says what becomes of parameters that the provider does not take."""
+
+PARAMETER_POLICY_UNSPECIFIED: ParameterPolicy.ValueType  # 0
+"""Not set; means REFUSE."""
+PARAMETER_POLICY_REFUSE: ParameterPolicy.ValueType  # 1
+"""The attempt fails with unsupported_parameter before the provider is asked."""
+PARAMETER_POLICY_ADAPT: ParameterPolicy.ValueType  # 2
+"""The parameter is left out, or brought into the provider's range, and a warning says so."""
+Global___ParameterPolicy: _TypeAlias = ParameterPolicy  # noqa: Y015
 
 @_typing.final
 class InferRequest(_message.Message):
@@ -35,10 +60,17 @@ class InferRequest(_message.Message):
     NATIVE_EMBEDDINGS_FIELD_NUMBER: _builtins.int
     EMBEDDINGS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    NATIVE_RERANK_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
+    NATIVE_COUNT_TOKENS_FIELD_NUMBER: _builtins.int
+    COUNT_TOKENS_FIELD_NUMBER: _builtins.int
+    PARAMETER_POLICY_FIELD_NUMBER: _builtins.int
     is_stream: _builtins.bool
     """True when the answer is wanted piece by piece."""
     timeout_ms: _builtins.int
     """Milliseconds that are left for the attempt; the worker gives up then."""
+    parameter_policy: Global___ParameterPolicy.ValueType
+    """What becomes of parameters that the provider does not take."""
     @_builtins.property
     def attribution(self) -> Global___Attribution:
         """Who is charged, and for what."""
@@ -67,6 +99,22 @@ class InferRequest(_message.Message):
     def models(self) -> Global___ModelsInput:
         """The models that the provider offers."""
 
+    @_builtins.property
+    def native_rerank(self) -> Global___NativeInput:
+        """Documents to order in the client's dialect, which is also the provider's."""
+
+    @_builtins.property
+    def rerank(self) -> _chat_pb2.RerankInput:
+        """Documents to order in neutral words."""
+
+    @_builtins.property
+    def native_count_tokens(self) -> Global___NativeInput:
+        """A prompt to count in the client's dialect, which is also the provider's."""
+
+    @_builtins.property
+    def count_tokens(self) -> _chat_pb2.CountTokensInput:
+        """A prompt to count in neutral words."""
+
     def __init__(
         self,
         *,
@@ -79,12 +127,17 @@ class InferRequest(_message.Message):
         native_embeddings: Global___NativeInput | None = ...,
         embeddings: _chat_pb2.EmbeddingsInput | None = ...,
         models: Global___ModelsInput | None = ...,
+        native_rerank: Global___NativeInput | None = ...,
+        rerank: _chat_pb2.RerankInput | None = ...,
+        native_count_tokens: Global___NativeInput | None = ...,
+        count_tokens: _chat_pb2.CountTokensInput | None = ...,
+        parameter_policy: Global___ParameterPolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "embeddings", b"embeddings", "input", b"input", "models", b"models", "native_chat", b"native_chat", "native_embeddings", b"native_embeddings", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "rerank", b"rerank", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "embeddings", b"embeddings", "input", b"input", "is_stream", b"is_stream", "models", b"models", "native_chat", b"native_chat", "native_embeddings", b"native_embeddings", "target", b"target", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "is_stream", b"is_stream", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "parameter_policy", b"parameter_policy", "rerank", b"rerank", "target", b"target", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["native_chat", "chat", "native_embeddings", "embeddings", "models"]  # noqa: Y015
+    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["native_chat", "chat", "native_embeddings", "embeddings", "models", "native_rerank", "rerank", "native_count_tokens", "count_tokens"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 
@@ -96,21 +149,49 @@ class NativeInput(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DIALECT_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
     dialect: _builtins.str
     """The dialect, for example openai_chat."""
     body: _builtins.bytes
     """The JSON body. Its model and stream fields are replaced by the worker."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers of the client that belong to the dialect, for example anthropic-beta; lower-case names. The worker passes
+        on those that its facts name.
+        """
+
     def __init__(
         self,
         *,
         dialect: _builtins.str = ...,
         body: _builtins.bytes = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "dialect", b"dialect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "dialect", b"dialect", "headers", b"headers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +428,9 @@ class Chunk(_message.Message):
     NATIVE_FIELD_NUMBER: _builtins.int
     EMBEDDINGS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    OPENING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def info(self) -> _chat_pb2.AnswerInfo:
         """Present in the first chunk of a neutral answer."""
@@ -369,6 +453,18 @@ class Chunk(_message.Message):
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.Model]:
         """Models."""
 
+    @_builtins.property
+    def rerank(self) -> _containers.RepeatedCompositeFieldContainer[_chat_pb2.RerankResult]:
+        """Documents in order of their scores, best first."""
+
+    @_builtins.property
+    def token_count(self) -> _chat_pb2.TokenCount:
+        """The size of a prompt."""
+
+    @_builtins.property
+    def opening(self) -> Global___Opening:
+        """Present in the first chunk of a stream: what its headers said before anything came."""
+
     def __init__(
         self,
         *,
@@ -377,14 +473,71 @@ class Chunk(_message.Message):
         native: _abc.Iterable[_builtins.bytes] | None = ...,
         embeddings: _abc.Iterable[_chat_pb2.Embedding] | None = ...,
         models: _abc.Iterable[_chat_pb2.Model] | None = ...,
+        rerank: _abc.Iterable[_chat_pb2.RerankResult] | None = ...,
+        token_count: _chat_pb2.TokenCount | None = ...,
+        opening: Global___Opening | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "opening", b"opening", "token_count", b"token_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deltas", b"deltas", "embeddings", b"embeddings", "info", b"info", "models", b"models", "native", b"native"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deltas", b"deltas", "embeddings", b"embeddings", "info", b"info", "models", b"models", "native", b"native", "opening", b"opening", "rerank", b"rerank", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
+
+@_typing.final
+class Opening(_message.Message):
+    """Opening is what is known when the provider begins to answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class UpstreamHeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    UPSTREAM_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UPSTREAM_HEADERS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    upstream_request_id: _builtins.str
+    """The provider's own request id; empty when it gave none."""
+    @_builtins.property
+    def upstream_headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers of the provider that clients may want: rate limits, processing time. Lower-case names."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was changed about the request, in words, because the parameter policy allows it."""
+
+    def __init__(
+        self,
+        *,
+        upstream_request_id: _builtins.str = ...,
+        upstream_headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["upstream_headers", b"upstream_headers", "upstream_request_id", b"upstream_request_id", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Opening: _TypeAlias = Opening  # noqa: Y015
 
 @_typing.final
 class Done(_message.Message):
@@ -414,6 +567,7 @@ class Done(_message.Message):
 
     EVENT_FIELD_NUMBER: _builtins.int
     UPSTREAM_HEADERS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _event_pb2.UsageRecorded:
         """The event as it was recorded, without the attribution that the receiver knows."""
@@ -422,15 +576,20 @@ class Done(_message.Message):
     def upstream_headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers of the provider that clients may want: rate limits, processing time. Lower-case names."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was changed about the request, in words, because the parameter policy allows it."""
+
     def __init__(
         self,
         *,
         event: _event_pb2.UsageRecorded | None = ...,
         upstream_headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "upstream_headers", b"upstream_headers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "upstream_headers", b"upstream_headers", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

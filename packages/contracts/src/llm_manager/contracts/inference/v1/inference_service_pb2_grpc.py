@@ -50,6 +50,16 @@ class InferenceServiceStub(object):
                 request_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/llm_manager.contracts.inference.v1.InferenceService/Rerank',
+                request_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankRequest.SerializeToString,
+                response_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankResponse.FromString,
+                _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/llm_manager.contracts.inference.v1.InferenceService/CountTokens',
+                request_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
+                response_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/llm_manager.contracts.inference.v1.InferenceService/ListModels',
                 request_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
@@ -82,6 +92,20 @@ class InferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rerank(self, request, context):
+        """Rerank orders documents by how well they answer a query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountTokens(self, request, context):
+        """CountTokens counts a prompt without continuing it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """ListModels lists what the app may use.
         """
@@ -106,6 +130,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedRequest.FromString,
                     response_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedResponse.SerializeToString,
+            ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankRequest.FromString,
+                    response_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankResponse.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.FromString,
+                    response_serializer=llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -195,6 +229,60 @@ class InferenceService(object):
             '/llm_manager.contracts.inference.v1.InferenceService/Embed',
             llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedRequest.SerializeToString,
             llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llm_manager.contracts.inference.v1.InferenceService/Rerank',
+            llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankRequest.SerializeToString,
+            llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.RerankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llm_manager.contracts.inference.v1.InferenceService/CountTokens',
+            llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensRequest.SerializeToString,
+            llm__manager_dot_contracts_dot_inference_dot_v1_dot_inference__service__pb2.CountTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

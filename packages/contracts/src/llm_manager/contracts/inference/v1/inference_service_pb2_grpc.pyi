@@ -39,6 +39,10 @@ class InferenceServiceStub:
     """StreamChat answers piece by piece; the last message carries the summary."""
     Embed: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.EmbedRequest, _inference_service_pb2.EmbedResponse]
     """Embed turns texts into vectors, in order."""
+    Rerank: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.RerankRequest, _inference_service_pb2.RerankResponse]
+    """Rerank orders documents by how well they answer a query."""
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]
+    """CountTokens counts a prompt without continuing it."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]
     """ListModels lists what the app may use."""
 
@@ -53,6 +57,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """StreamChat answers piece by piece; the last message carries the summary."""
     Embed: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.EmbedRequest, _inference_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Embed turns texts into vectors, in order."""
+    Rerank: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.RerankRequest, _inference_service_pb2.RerankResponse]  # type: ignore[assignment]
+    """Rerank orders documents by how well they answer a query."""
+    CountTokens: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.CountTokensRequest, _inference_service_pb2.CountTokensResponse]  # type: ignore[assignment]
+    """CountTokens counts a prompt without continuing it."""
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.ListModelsRequest, _inference_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """ListModels lists what the app may use."""
 
@@ -82,6 +90,22 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_service_pb2.EmbedResponse, _abc.Awaitable[_inference_service_pb2.EmbedResponse]]:
         """Embed turns texts into vectors, in order."""
+
+    @_abc_1.abstractmethod
+    def Rerank(
+        self,
+        request: _inference_service_pb2.RerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_service_pb2.RerankResponse, _abc.Awaitable[_inference_service_pb2.RerankResponse]]:
+        """Rerank orders documents by how well they answer a query."""
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _inference_service_pb2.CountTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_service_pb2.CountTokensResponse, _abc.Awaitable[_inference_service_pb2.CountTokensResponse]]:
+        """CountTokens counts a prompt without continuing it."""
 
     @_abc_1.abstractmethod
     def ListModels(

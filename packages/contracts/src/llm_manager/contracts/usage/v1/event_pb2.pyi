@@ -307,6 +307,9 @@ class UsageRecorded(_message.Message):
     COST_FIELD_NUMBER: _builtins.int
     END_USER_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    BILLED_USAGE_FIELD_NUMBER: _builtins.int
+    RESPONSE_ID_FIELD_NUMBER: _builtins.int
+    SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7 of the attempt; the same however often the event is sent."""
     request_id: _builtins.str
@@ -334,7 +337,7 @@ class UsageRecorded(_message.Message):
     response_model: _builtins.str
     """Model that the provider says it used; empty when it did not say."""
     operation: _builtins.str
-    """chat, embeddings."""
+    """chat, embeddings, rerank."""
     is_stream: _builtins.bool
     """True when the client asked for a stream."""
     state: Global___AttemptState.ValueType
@@ -355,6 +358,10 @@ class UsageRecorded(_message.Message):
     """The provider's report as JSON, unknown keys included; empty when there was none."""
     end_user: _builtins.str
     """End user that the client named (user or safety_identifier); empty when none."""
+    response_id: _builtins.str
+    """The provider's own id of the answer (generation id); empty when it gave none."""
+    system_fingerprint: _builtins.str
+    """What the provider says about the software that answered (OpenAI's system_fingerprint); empty when it says nothing."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the attempt began."""
@@ -370,6 +377,12 @@ class UsageRecorded(_message.Message):
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Tags of configuration and request."""
+
+    @_builtins.property
+    def billed_usage(self) -> Global___Usage:
+        """What is charged, where the provider charges other numbers than it counted; the lines of the cost are made from it.
+        Absent when they are made from usage.
+        """
 
     def __init__(
         self,
@@ -402,10 +415,13 @@ class UsageRecorded(_message.Message):
         cost: Global___Cost | None = ...,
         end_user: _builtins.str = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        billed_usage: Global___Usage | None = ...,
+        response_id: _builtins.str = ...,
+        system_fingerprint: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "cost", b"cost", "started_at", b"started_at", "time_to_first_token_ms", b"time_to_first_token_ms", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "billed_usage", b"billed_usage", "cost", b"cost", "started_at", b"started_at", "time_to_first_token_ms", b"time_to_first_token_ms", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "api_key_id", b"api_key_id", "app_id", b"app_id", "attempt", b"attempt", "configuration", b"configuration", "cost", b"cost", "duration_ms", b"duration_ms", "end_user", b"end_user", "error_code", b"error_code", "event_id", b"event_id", "finish_reason", b"finish_reason", "is_stream", b"is_stream", "native_finish_reason", b"native_finish_reason", "operation", b"operation", "provider", b"provider", "provider_kind", b"provider_kind", "raw_usage", b"raw_usage", "request_id", b"request_id", "requested_model", b"requested_model", "response_model", b"response_model", "started_at", b"started_at", "state", b"state", "tags", b"tags", "time_to_first_token_ms", b"time_to_first_token_ms", "upstream_model", b"upstream_model", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "usage", b"usage", "usage_source", b"usage_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "api_key_id", b"api_key_id", "app_id", b"app_id", "attempt", b"attempt", "billed_usage", b"billed_usage", "configuration", b"configuration", "cost", b"cost", "duration_ms", b"duration_ms", "end_user", b"end_user", "error_code", b"error_code", "event_id", b"event_id", "finish_reason", b"finish_reason", "is_stream", b"is_stream", "native_finish_reason", b"native_finish_reason", "operation", b"operation", "provider", b"provider", "provider_kind", b"provider_kind", "raw_usage", b"raw_usage", "request_id", b"request_id", "requested_model", b"requested_model", "response_id", b"response_id", "response_model", b"response_model", "started_at", b"started_at", "state", b"state", "system_fingerprint", b"system_fingerprint", "tags", b"tags", "time_to_first_token_ms", b"time_to_first_token_ms", "upstream_model", b"upstream_model", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "usage", b"usage", "usage_source", b"usage_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__time_to_first_token_ms: _TypeAlias = _typing.Literal["time_to_first_token_ms"]  # noqa: Y015
     _WhichOneofArgType__time_to_first_token_ms: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms"]  # noqa: Y015
