@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 from nats import errors
+from nats.js.client import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NoStreamResponseError
 from nats.js.kv import KeyValue
@@ -104,15 +105,18 @@ class _Watch:
         seen: set[str] | None = set()
         async for entry in watcher:
             if entry is None:
+                is_end = seen is not None and not await _has_delivered(watcher)
+            else:
+                if seen is not None:
+                    seen.add(entry.key)
+                self._tell(entry.key, entry.value or b"" if entry.operation is None else None)
+                is_end = seen is not None and entry.delta == 0
+            if is_end:
                 # The end of the current values. What was known and is not among them went while nobody looked.
                 for key in self._known - (seen or set()):
                     self._tell(key, None)
                 seen = None
                 self.is_current.set()
-                continue
-            if seen is not None:
-                seen.add(entry.key)
-            self._tell(entry.key, entry.value or b"" if entry.operation is None else None)
 
     def _tell(self, key: str, value: bytes | None) -> None:
         if value is None:
@@ -123,6 +127,18 @@ class _Watch:
             self._on_change(key, value)
         except Exception:  # one value that its reader cannot take must not end the watch of all others
             log.exception("bus_watch_reader_failed", bucket=self._bucket, key=key)
+
+
+async def _has_delivered(watcher: KeyValue.KeyWatcher) -> bool:
+    """Say whether values are on their way.
+
+    nats-py 2.16 marks the end of the current values too early when the server has sent them all before the client has
+    handled the first, so its mark is believed only for a bucket without values; else the count in the last value is.
+    """
+    # the library offers no other way to it, and leaves its type open
+    subscription: JetStreamContext.PushSubscription = watcher._sub  # pyright: ignore[reportPrivateUsage, reportAssignmentType]
+    info = await subscription.consumer_info()
+    return info.delivered is not None and info.delivered.consumer_seq > 0
 
 
 @asynccontextmanager
