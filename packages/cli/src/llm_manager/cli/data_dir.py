@@ -49,6 +49,11 @@ class DataDir:
         return self.path / "nats"
 
     @property
+    def provider_facts(self) -> Path:
+        """Provider kinds of the owner's making; the owner makes the folder too."""
+        return self.path / "provider_facts"
+
+    @property
     def secrets(self) -> Path:
         return self.path / "secrets"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from llm_manager.core.deltas import (
     Delta,
@@ -95,11 +95,17 @@ def differences(answer: Answer, expected: Mapping[str, Any]) -> list[str]:
 
 
 def meaning_of_arguments(arguments: str) -> object:
-    """Return arguments as a value where they are JSON, so that spaces do not count; cut ones as text."""
+    """Return arguments as a value where they are JSON, so that spaces do not count; cut ones as text.
+
+    Nothing, and `null`, mean that there are none (recordings, quirk 21); so does our own word for what is no JSON.
+    """
+    if arguments.strip() in ("", "null"):
+        return {}
     try:
-        return json.loads(arguments)
+        value: Any = json.loads(arguments)
     except ValueError:
         return arguments
+    return cast("dict[str, Any]", value).get("INVALID_JSON", value) if isinstance(value, dict) else value
 
 
 def usage_differences(usage: Usage | None, expected: Mapping[str, Any]) -> list[str]:

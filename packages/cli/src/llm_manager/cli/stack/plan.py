@@ -200,15 +200,18 @@ def own_settings(data: DataDir, name: str, environ: Mapping[str, str]) -> dict[s
 
 def _defaults(data: DataDir) -> dict[str, dict[str, str]]:
     secret = {name: str(data.secret_file(name)) for name in ("master-key", "rpc-token", "admin-password", "api-key")}
+    # a folder that a person made: provider kinds of their own, one file each
+    facts = {"FACTS_DIR": str(data.provider_facts)} if data.provider_facts.is_dir() else {}
     return {
         "usage": {"CLICKHOUSE_DSN": f"chdb://{data.path / 'clickhouse'}", "RPC_TOKEN_FILE": secret["rpc-token"]},
-        "providers": {"MASTER_KEY_FILE": secret["master-key"]},
+        "providers": {"MASTER_KEY_FILE": secret["master-key"], **facts},
         "gateway": {
             "DATABASE_URL": f"sqlite+aiosqlite:///{data.path / 'control-plane.db'}",
             "RPC_TOKEN_FILE": secret["rpc-token"],
             "MASTER_KEY_FILE": secret["master-key"],
             "BOOTSTRAP_API_KEY_FILE": secret["api-key"],
             "ADMIN_PASSWORD_FILE": secret["admin-password"],
+            **facts,
         },
     }
 
