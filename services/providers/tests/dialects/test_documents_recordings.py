@@ -7,11 +7,11 @@ import json
 import struct
 
 import pytest
+from dialects import FullDialect, main_dialect
 
 from llm_manager.core.facts import Facts, load_facts
 from llm_manager.providers.dialects.openai_chat.dialect import OpenAiChat
-from llm_manager.providers.dialects.port import AnswerReader, Dialect, Pieces
-from llm_manager.providers.dialects.registry import dialect_of
+from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -25,8 +25,8 @@ def facts_of(recording: Recording) -> Facts:
     return load_facts()["custom" if recording.provider == "openai_compatible" else recording.provider]
 
 
-def dialect(recording: Recording) -> Dialect:
-    return dialect_of(facts_of(recording), make_id=lambda: "made-up")
+def dialect(recording: Recording) -> FullDialect:
+    return main_dialect(facts_of(recording).kind, make_id=lambda: "made-up")
 
 
 def read(reader: AnswerReader, body: bytes) -> Pieces:
@@ -102,6 +102,6 @@ def test_vectors_are_put_in_order_of_their_index() -> None:
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"{}", b'{"data":[]}', b'{"data":[{"embedding":null}]}'])
 def test_answer_without_vectors_is_an_error(body: bytes) -> None:
     for kind in ("openai", "ollama"):
-        reader = dialect_of(load_facts()[kind]).embeddings_reader()
+        reader = main_dialect(kind).embeddings_reader()
         assert not read(reader, body)
         assert reader.error is not None

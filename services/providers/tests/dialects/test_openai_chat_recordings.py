@@ -23,20 +23,25 @@ from llm_manager.providers.dialects.openai_chat.dialect import OpenAiChat
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, load, oracle, why_absent
+from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
 from llm_manager.testing.stream_validator import StreamValidator, delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
 
 PROVIDERS = ("openai", "groq", "mistral", "together", "openai_compatible")
-_HOSTS = {"openrouter.ai": "openrouter", "api.deepseek.com": "deepseek"}
+_HOSTS = {
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "fake-azure-endpoint.openai.azure.com": "azure",
+}
+CUTS = ["whole", "events", "7", "chunks"]
 CHATS = load(providers=PROVIDERS, operations=("chat",))
 ANSWERS = [r for r in CHATS if r.status == 200]
 STREAMS = [r for r in ANSWERS if r.is_stream]
 BODIES = [r for r in ANSWERS if not r.is_stream]
 REFUSALS = [r for r in CHATS if r.status != 200] + [
     r
-    for r in load(providers=PROVIDERS, operations=("embeddings", "models"))
+    for r in load(providers=PROVIDERS, operations=("embeddings", "models", "rerank", "completions"))
     + load(providers=PROVIDERS, part="reconstructed")
     if r.status != 200
 ]
@@ -50,16 +55,28 @@ def kinds_of(recording: Recording) -> list[str]:
     return ["custom", _HOSTS[host]] if host in _HOSTS else ["custom"]
 
 
-def pieces_of(body: bytes, cut: str) -> Iterator[bytes]:
+def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
+    body = recording.body
     match cut:
         case "whole":
             yield body
         case "events":
             for event in body.split(b"\n\n"):
                 yield event + b"\n\n"
+        case "chunks":
+            at = 0
+            for size in chunk_sizes(recording):
+                yield body[at : at + size]
+                at += size
+            assert at == len(body)
         case _:
             size = int(cut)
             yield from (body[at : at + size] for at in range(0, len(body), size))
+
+
+def chunk_sizes(recording: Recording) -> list[int]:
+    document = json.loads((folder() / "open" / recording.provider / f"{recording.id}.json").read_text("utf-8"))
+    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def reader_of(recording: Recording, facts: Facts, *, is_native: bool) -> AnswerReader:
@@ -97,12 +114,12 @@ def assert_error_and_usage(recording: Recording, reader: AnswerReader) -> None:
 
 
 @pytest.mark.requirement("L-29", "B-10", "P-2", "P-3", "P-4", "P-10")
-@pytest.mark.parametrize("cut", ["whole", "events", "7"])
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda r: r.id)
 def test_recorded_stream_comes_out_well_formed_and_as_expected_in_native_form(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         reader = reader_of(recording, load_facts()[kind], is_native=True)
-        chunks = read(reader, pieces_of(recording.body, cut)).native
+        chunks = read(reader, pieces_of(recording, cut)).native
 
         validator = StreamValidator()
         for chunk in chunks:
@@ -115,12 +132,12 @@ def test_recorded_stream_comes_out_well_formed_and_as_expected_in_native_form(re
 
 
 @pytest.mark.requirement("L-29", "B-10", "P-4", "P-10")
-@pytest.mark.parametrize("cut", ["whole", "events", "7"])
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda r: r.id)
 def test_recorded_stream_comes_out_well_formed_and_as_expected_in_neutral_form(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         reader = reader_of(recording, load_facts()[kind], is_native=False)
-        answer = read(reader, pieces_of(recording.body, cut))
+        answer = read(reader, pieces_of(recording, cut))
 
         assert delta_violations(answer.deltas, is_error=reader.error is not None) == []
         assert differences(answer_of_deltas(answer.deltas), recording.expected) == []
@@ -130,13 +147,13 @@ def test_recorded_stream_comes_out_well_formed_and_as_expected_in_neutral_form(r
             assert (answer.info.id, answer.info.model) == (recording.expected["id"], recording.expected["model"])
 
 
-@pytest.mark.parametrize("cut", ["whole", "7"])
+@pytest.mark.parametrize("cut", ["whole", "7", "chunks"])
 @pytest.mark.parametrize("recording", BODIES, ids=lambda r: r.id)
 def test_recorded_body_comes_out_as_expected_in_both_forms(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         facts = load_facts()[kind]
         native = reader_of(recording, facts, is_native=True)
-        bodies = read(native, pieces_of(recording.body, cut)).native
+        bodies = read(native, pieces_of(recording, cut)).native
         assert len(bodies) == 1
         assert "usage" not in json.loads(bodies[0])
         _, reading = oracle().read(recording.provider, recording.wire, 200, bodies[0])
@@ -144,12 +161,13 @@ def test_recorded_body_comes_out_as_expected_in_both_forms(recording: Recording,
         assert_error_and_usage(recording, native)
 
         neutral = reader_of(recording, facts, is_native=False)
-        answer = read(neutral, pieces_of(recording.body, cut))
+        answer = read(neutral, pieces_of(recording, cut))
         assert delta_violations(answer.deltas) == []
         assert differences(answer_of_deltas(answer.deltas), recording.expected) == []
         assert_error_and_usage(recording, neutral)
 
 
+@pytest.mark.requirement("L-28")
 @pytest.mark.parametrize("recording", REFUSALS, ids=lambda r: r.id)
 def test_recorded_refusal_becomes_the_error_that_clients_should_get(recording: Recording) -> None:
     for kind in kinds_of(recording):

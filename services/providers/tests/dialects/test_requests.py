@@ -6,9 +6,9 @@ import json
 from typing import Any  # JSON bodies
 
 import pytest
+from dialects import main_dialect
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
-from llm_manager.core.facts import load_facts
 from llm_manager.core.messages import (
     ChatInput,
     Media,
@@ -23,14 +23,14 @@ from llm_manager.core.messages import (
     ToolChoice,
     ToolResult,
 )
-from llm_manager.providers.dialects.registry import dialect_of
+from llm_manager.providers.dialects.policy import Policy
 
 HELLO = (Message(role="user", parts=(Text(text="Hello"),)),)
 WEATHER = Tool(name="weather", description="Tells it", parameters=b'{"type":"object"}', is_strict=True)
 
 
-def body_of(kind: str, chat: ChatInput, *, stream: bool = False) -> dict[str, Any]:
-    call = dialect_of(load_facts()[kind]).chat(chat, model="m", is_stream=stream)
+def body_of(kind: str, chat: ChatInput, *, stream: bool = False, adapts: bool = False) -> dict[str, Any]:
+    call = main_dialect(kind).chat(chat, model="m", is_stream=stream, policy=Policy(adapts=adapts))
     return json.loads(call.body)
 
 
@@ -120,6 +120,8 @@ def test_conversation_is_written_in_ollama_s_form() -> None:
             response_format=ResponseFormat(kind="json_schema", schema=b'{"type":"object"}'),
         ),
         stream=True,
+        # it has no word for who speaks
+        adapts=True,
     )
 
     assert body["messages"] == [
@@ -136,7 +138,7 @@ def test_conversation_is_written_in_ollama_s_form() -> None:
         },
         {"role": "tool", "content": "sun", "tool_name": "weather", "tool_call_id": "c1"},
         {"role": "tool", "content": "?", "tool_name": "weather", "tool_call_id": "c2"},
-        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": "no"},
     ]
     assert body["tools"][1]["function"]["parameters"] == {"type": "object", "properties": {}}
     assert (body["format"], body["stream"]) == ({"type": "object"}, True)

@@ -50,11 +50,6 @@ def read(into: ChatReader, *events: object) -> Pieces:
             Usage(input_uncached=7, cache_read=3, output_text=2),
         ),
         (
-            "gemini",
-            {"prompt_tokens": 66, "completion_tokens": 6, "total_tokens": 100},
-            Usage(input_uncached=66, output_text=6, output_reasoning=28),
-        ),
-        (
             "custom",
             {"prompt_tokens": 5, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 9}},
             Usage(input_uncached=5, output_reasoning=3),

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from llm_manager.core.facts import load_facts
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.kv import watch
 from llm_manager.kit.bus.names import BUCKET_CONFIG
@@ -50,7 +49,8 @@ def new_worker_id() -> str:
 @asynccontextmanager
 async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None]:
     """Serve while entered; leaving drains: no new work, what is in flight ends or is recorded as far as it came."""
-    facts = settings.chosen(load_facts())
+    known = settings.known_facts()
+    facts = settings.chosen(known)
     prices = CurrentPrices()
     worker_id = new_worker_id()
     token = settings.nats_token.reveal() if settings.nats_token else None
@@ -64,7 +64,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
         recorder = await stack.enter_async_context(Recorder(bus))
         inference = Inference(
             facts,
-            {"http": client, "echo": EchoUpstream(load_facts()["echo"])},
+            {"http": client, "echo": EchoUpstream(known["echo"])},
             Credentials(SecretBox(settings.master_key_bytes())),
         )
         await stack.enter_async_context(

@@ -14,7 +14,7 @@ from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.responder import FrameSink, IncomingRequest
 from llm_manager.providers.dialects.port import Pieces
-from llm_manager.providers.job import Job, Outcome
+from llm_manager.providers.job import FREE_OPERATIONS, Job, Outcome
 from llm_manager.providers.messages_in import job_of, read_request
 from llm_manager.providers.messages_out import chunk_of, done_of, event_of
 from llm_manager.providers.price_book import CurrentPrices
@@ -60,9 +60,13 @@ class Consumer:
         self, incoming: IncomingRequest, attribution: infer_pb2.Attribution, job: Job, sink: FrameSink
     ) -> bytes:
         outcome = Outcome()
+        opening = outcome if job.is_stream else None
 
         async def emit(pieces: Pieces) -> None:
-            await sink.send(chunk_of(pieces))
+            nonlocal opening
+            outcome.note_identity(pieces)
+            await sink.send(chunk_of(pieces, opening=opening))
+            opening = None
 
         try:
             await self._call_upstream(job, outcome, emit)
@@ -108,8 +112,7 @@ class Consumer:
         report = outcome.report()
         _measure(job, outcome, report)
         event: UsageRecorded | None = None
-        # A list of models is nobody's spending; it has no attempt in the ledger.
-        if job.operation != "models" and attribution.attempt_id:
+        if job.operation not in FREE_OPERATIONS and attribution.attempt_id:
             cost = outcome.cost(self._prices.book, job.target, report)
             event = event_of(attribution, job, outcome, report=report, cost=cost)
             await self._recorder.record(event)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
 from llm_manager.core.errors import LlmManagerError, RequestCancelled, UpstreamTimeout, UpstreamUnreachable
-from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.core.prices import Cost, CostState, PriceBook
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.providers.dialects.estimate import completed, estimated_report
-from llm_manager.providers.dialects.port import AnswerReader
+from llm_manager.providers.dialects.port import AnswerReader, Pieces
+from llm_manager.providers.identity import Identity, identity_of
 
-Operation = Literal["chat", "embeddings", "models"]
+Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
+# Of these nobody is charged, so they have no attempt in the ledger.
+FREE_OPERATIONS: frozenset[Operation] = frozenset({"models", "count_tokens"})
 
 
 class State(StrEnum):
@@ -29,13 +32,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NativeBody:
-    """A client's own body, in a dialect."""
+    """A client's own body, in a dialect, and those of its headers that belong to it (lower-case names)."""
 
     dialect: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-JobInput = NativeBody | ChatInput | EmbeddingsInput | None
+JobInput = NativeBody | ChatInput | EmbeddingsInput | RerankInput | CountTokensInput | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt to make. `input` is None exactly for the operation `models`."""
+    """One attempt to make. `input` is None exactly for the operation `models`.
+
+    Args:
+        adapts_parameters: the configuration allows to leave out or change what the provider does not take.
+    """
 
     operation: Operation
     target: Target
     input: JobInput
     is_stream: bool
     timeout_seconds: float
+    adapts_parameters: bool = False
 
     @property
     def is_native(self) -> bool:
@@ -85,11 +94,18 @@ class Outcome:
     status: int = 0
     upstream_request_id: str = ""
     upstream_headers: dict[str, str] = field(default_factory=dict[str, str])
+    warnings: list[str] = field(default_factory=list[str])
+    identity: Identity | None = None
     first_token_seconds: float | None = None
     duration_seconds: float = 0.0
     reader: AnswerReader | None = None
     prompt: Callable[[], int] = _no_prompt
     is_calling: bool = False
+
+    def note_identity(self, pieces: Pieces) -> None:
+        """Take what the provider says about its answer as a whole, from its first piece."""
+        if self.identity is None:
+            self.identity = identity_of(pieces)
 
     def note_first_token(self) -> None:
         """Take the time of the first content."""
@@ -120,8 +136,9 @@ class Outcome:
         else:
             # It failed before it said anything: some bill the prompt then and some do not.
             report = UsageReport(Usage(), UsageSource.UNKNOWN)
-        one_request = report.usage + Usage(requests=1)
-        return UsageReport(one_request, report.source, report.raw, report.reported_cost_usd)
+        one = Usage(requests=1)
+        billed = None if report.billed is None else report.billed + one
+        return replace(report, usage=report.usage + one, billed=billed)
 
     def cost(self, book: PriceBook, target: Target, report: UsageReport) -> Cost:
         """Return what it cost, by the model that was asked for, never by a name that came back (known-failures L-2).
@@ -131,7 +148,7 @@ class Outcome:
         if report.source is UsageSource.UNKNOWN and report.reported_cost_usd is None:
             return Cost(CostState.UNPRICED, None, (), book.version)
         return book.cost_of(
-            report.usage,
+            report.usage if report.billed is None else report.billed,
             kind=target.kind,
             model=target.upstream_model,
             at=self.started_at,

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2
+from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
-from llm_manager.core.deltas import (
-    Delta,
-    Finish,
-    Logprobs,
-    OpaqueDelta,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallArguments,
-    ToolCallStart,
-)
-from llm_manager.core.prices import Cost, CostState
-from llm_manager.core.usage import BUCKETS, Usage, UsageReport, UsageSource
+from llm_manager.core.prices import Cost
+from llm_manager.core.usage import UsageReport
+from llm_manager.kit.wire import answers
+from llm_manager.kit.wire.accounts import SOURCES, cost_to_proto, usage_to_proto
+from llm_manager.kit.wire.answers import clean
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.job import Job, Outcome, State
 
@@ -25,48 +17,41 @@ _STATES = {
     State.ERROR: event_pb2.ATTEMPT_STATE_ERROR,
     State.CANCELLED: event_pb2.ATTEMPT_STATE_CANCELLED,
 }
-_SOURCES = {
-    UsageSource.PROVIDER: event_pb2.USAGE_SOURCE_PROVIDER,
-    UsageSource.ESTIMATED: event_pb2.USAGE_SOURCE_ESTIMATED,
-    UsageSource.UNKNOWN: event_pb2.USAGE_SOURCE_UNKNOWN,
-    UsageSource.NONE: event_pb2.USAGE_SOURCE_NONE,
-}
-_COST_STATES = {
-    CostState.PRICED: event_pb2.COST_STATE_PRICED,
-    CostState.REPORTED: event_pb2.COST_STATE_REPORTED,
-    CostState.UNPRICED: event_pb2.COST_STATE_UNPRICED,
-}
 
 
-def chunk_of(pieces: Pieces) -> bytes:
-    """Return the pieces as one serialised Chunk."""
+def chunk_of(pieces: Pieces, *, opening: Outcome | None = None) -> bytes:
+    """Return the pieces as one serialised Chunk.
+
+    Args:
+        opening: the attempt, when this is the first chunk of a stream: then it brings what the headers said.
+    """
     chunk = infer_pb2.Chunk(native=pieces.native)
-    if pieces.info is not None:
-        info = pieces.info
-        chunk.info.CopyFrom(
-            chat_pb2.AnswerInfo(
-                id=_clean(info.id),
-                model=_clean(info.model),
-                created=info.created,
-                system_fingerprint=_clean(info.system_fingerprint),
-                service_tier=_clean(info.service_tier),
+    if opening is not None:
+        chunk.opening.CopyFrom(
+            infer_pb2.Opening(
+                upstream_request_id=clean(opening.upstream_request_id),
+                upstream_headers=_headers(opening),
+                warnings=opening.warnings,
             )
         )
+    if pieces.info is not None:
+        chunk.info.CopyFrom(answers.info_to_proto(pieces.info))
     if pieces.deltas:
-        chunk.deltas.extend(_delta(delta) for delta in pieces.deltas)
+        chunk.deltas.extend(map(answers.delta_to_proto, pieces.deltas))
     if pieces.embeddings:
-        chunk.embeddings.extend(chat_pb2.Embedding(values=vector) for vector in pieces.embeddings)
+        chunk.embeddings.extend(answers.embedding_to_proto(vector) for vector in pieces.embeddings)
     if pieces.models:
-        chunk.models.extend(
-            chat_pb2.Model(id=_clean(m.id), created=m.created, owned_by=_clean(m.owned_by), native=m.native)
-            for m in pieces.models
-        )
+        chunk.models.extend(map(answers.model_to_proto, pieces.models))
+    if pieces.rerank:
+        chunk.rerank.extend(map(answers.rerank_result_to_proto, pieces.rerank))
+    if pieces.token_count is not None:
+        chunk.token_count.CopyFrom(answers.token_count_to_proto(pieces.token_count))
     return chunk.SerializeToString()
 
 
 def done_of(event: event_pb2.UsageRecorded | None, outcome: Outcome) -> bytes:
     """Return the serialised Done: the event without the attribution, which the receiver knows."""
-    done = infer_pb2.Done(upstream_headers={name: _clean(text) for name, text in outcome.upstream_headers.items()})
+    done = infer_pb2.Done(upstream_headers=_headers(outcome), warnings=outcome.warnings)
     if event is not None:
         done.event.CopyFrom(event)
         for name in ("app_id", "api_key_id", "requested_model", "configuration", "end_user", "tags"):
@@ -91,21 +76,24 @@ def event_of(
         provider=job.target.provider,
         provider_kind=job.target.kind,
         upstream_model=job.target.upstream_model,
-        response_model=_clean(reader.response_model) if reader is not None else "",
+        response_model=clean(reader.response_model) if reader is not None else "",
         operation=job.operation,
         is_stream=job.is_stream,
         state=_STATES[outcome.state],
         error_code=outcome.error.code if outcome.error is not None else "",
         upstream_status=outcome.status,
-        upstream_request_id=_clean(outcome.upstream_request_id),
+        upstream_request_id=clean(outcome.upstream_request_id),
         finish_reason=reader.finish_reason if reader is not None else "",
-        native_finish_reason=_clean(reader.native_finish_reason) if reader is not None else "",
-        usage=usage_message(report.usage),
-        usage_source=_SOURCES[report.source],
+        native_finish_reason=clean(reader.native_finish_reason) if reader is not None else "",
+        usage=usage_to_proto(report.usage),
+        usage_source=SOURCES[report.source],
         raw_usage=report.raw,
-        cost=cost_message(cost),
+        cost=cost_to_proto(cost),
         end_user=attribution.end_user,
         tags=dict(attribution.tags),
+        response_id=clean(outcome.identity.response_id) if outcome.identity else "",
+        system_fingerprint=clean(outcome.identity.system_fingerprint) if outcome.identity else "",
+        billed_usage=None if report.billed is None else usage_to_proto(report.billed),
     )
     event.started_at.FromDatetime(outcome.started_at)
     if outcome.first_token_seconds is not None:
@@ -113,52 +101,5 @@ def event_of(
     return event
 
 
-def usage_message(usage: Usage) -> event_pb2.Usage:
-    """Return counts as they travel."""
-    return event_pb2.Usage(**{name: getattr(usage, name) for name in BUCKETS})
-
-
-def cost_message(cost: Cost) -> event_pb2.Cost:
-    """Return money as it travels."""
-    message = event_pb2.Cost(state=_COST_STATES[cost.state], price_version=cost.price_version)
-    if cost.total_picousd is not None:
-        message.total_picousd = cost.total_picousd
-    message.lines.extend(
-        event_pb2.PriceLine(
-            bucket=line.bucket,
-            quantity=line.quantity,
-            rate_picousd_per_million=line.rate_picousd_per_million,
-            amount_picousd=line.amount_picousd,
-        )
-        for line in cost.lines
-    )
-    return message
-
-
-def _delta(delta: Delta) -> chat_pb2.Delta:
-    match delta:
-        case TextDelta():
-            return chat_pb2.Delta(choice=delta.choice, text=_clean(delta.text))
-        case ReasoningDelta():
-            return chat_pb2.Delta(choice=delta.choice, reasoning=_clean(delta.text))
-        case RefusalDelta():
-            return chat_pb2.Delta(choice=delta.choice, refusal=_clean(delta.text))
-        case ToolCallStart():
-            start = chat_pb2.ToolCallStart(index=delta.index, id=_clean(delta.id), name=_clean(delta.name))
-            return chat_pb2.Delta(choice=delta.choice, tool_call_start=start)
-        case ToolCallArguments():
-            arguments = chat_pb2.ToolCallArguments(index=delta.index, fragment=_clean(delta.fragment))
-            return chat_pb2.Delta(choice=delta.choice, tool_call_arguments=arguments)
-        case Logprobs():
-            return chat_pb2.Delta(choice=delta.choice, logprobs=delta.json)
-        case Finish():
-            finish = chat_pb2.Finish(reason=delta.reason, native_reason=_clean(delta.native_reason))
-            return chat_pb2.Delta(choice=delta.choice, finish=finish)
-        case OpaqueDelta():
-            block = chat_pb2.OpaqueBlock(dialect=delta.block.dialect, json=delta.block.json)
-            return chat_pb2.Delta(choice=delta.choice, opaque=block)
-
-
-def _clean(text: str) -> str:
-    """Replace lone surrogates, which models do write into JSON escapes and protobuf does not take."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _headers(outcome: Outcome) -> dict[str, str]:
+    return {name: clean(text) for name, text in outcome.upstream_headers.items()}

@@ -17,15 +17,15 @@ from llm_manager.core.errors import (
     UpstreamTimeout,
 )
 from llm_manager.core.facts import Facts, Transport
-from llm_manager.core.messages import ChatInput, EmbeddingsInput
 from llm_manager.kit.secrets import Secret
 from llm_manager.providers.client import Answer, HttpCall, Limits
 from llm_manager.providers.credentials import Credentials
-from llm_manager.providers.dialects.port import AnswerReader, Dialect, NativeDialect, Pieces, UpstreamCall
-from llm_manager.providers.dialects.registry import dialect_of
+from llm_manager.providers.dialects.policy import Policy
+from llm_manager.providers.dialects.port import AnswerReader, Pieces, UpstreamCall
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.providers.job import Job, NativeBody, Outcome
 from llm_manager.providers.metrics import UNKNOWN_FINISH_REASONS
+from llm_manager.providers.translator import Translator
 
 MAX_ERROR_BYTES = 1024 * 1024
 # After the last event of an answer: the end of the HTTP message, so that the connection can be used again.
@@ -58,7 +58,7 @@ class Inference:
         self, facts: Mapping[str, Facts], upstreams: Mapping[Transport, Upstream], credentials: Credentials
     ) -> None:
         self._facts = facts
-        self._dialects: Mapping[str, Dialect] = {kind: dialect_of(fact) for kind, fact in facts.items()}
+        self._translators = {kind: Translator(fact) for kind, fact in facts.items()}
         self._upstreams = upstreams
         self._credentials = credentials
 
@@ -69,9 +69,10 @@ class Inference:
             LlmManagerError: the request, the provider or the network failed it.
         """
         facts = self._facts_of(job)
-        call, reader = _prepared(job, facts, self._dialects[facts.kind])
+        policy = Policy(adapts=job.adapts_parameters)
+        call, reader = self._translators[facts.kind].translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
-        outcome.reader, outcome.prompt = reader, call.prompt
+        outcome.reader, outcome.prompt, outcome.warnings = reader, call.prompt, policy.warnings
         try:
             outcome.is_calling = True
             upstream = self._upstreams[facts.transport]
@@ -98,31 +99,14 @@ class Inference:
         return facts
 
 
-def _prepared(job: Job, facts: Facts, dialect: Dialect) -> tuple[UpstreamCall, AnswerReader]:
-    """Return the request to send and what reads its answer."""
-    model, is_stream = job.target.upstream_model, job.is_stream
-    match job.input:
-        case NativeBody(body=body):
-            if not isinstance(dialect, NativeDialect) or job.input.dialect != facts.dialect:
-                raise InvalidRequest(f"{facts.title} speaks {facts.dialect}, not {job.input.dialect}.")
-            if job.operation == "chat":
-                call = dialect.native_chat(body, model=model, is_stream=is_stream)
-                return call, dialect.native_chat_reader(is_stream=is_stream)
-            return dialect.native_embeddings(body, model=model), dialect.native_embeddings_reader()
-        case ChatInput() as chat:
-            call = dialect.chat(chat, model=model, is_stream=is_stream)
-            return call, dialect.chat_reader(is_stream=is_stream)
-        case EmbeddingsInput() as embeddings:
-            return dialect.embeddings(embeddings, model=model), dialect.embeddings_reader()
-        case None:
-            return dialect.models(), dialect.models_reader()
-
-
 def _http_call(job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None) -> HttpCall:
     base_url = (job.target.base_url or facts.base_url).rstrip("/")
     if not base_url and facts.transport == "http":
         raise InvalidRequest(f"{facts.title} needs a base URL and its provider record has none; set one.")
     headers = {"accept-encoding": "gzip, deflate", "user-agent": "llm-manager", **facts.headers.send}
+    headers |= call.headers
+    if isinstance(job.input, NativeBody):
+        headers |= {name: value for name, value in job.input.headers.items() if name in facts.headers.accept}
     headers |= {name.lower(): value for name, value in job.target.headers.items()}
     if call.body:
         headers["content-type"] = "application/json"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from llm_manager.core.facts import Facts
+from llm_manager.core.facts import Facts, FactsError, load_facts
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import ServiceSettings, SettingsError
 
@@ -26,22 +27,38 @@ class ProvidersSettings(ServiceSettings):
     master_key: Secret = Field(description="The platform's master key, 32 bytes in base64url; opens credentials.")
     max_in_flight: int = Field(1000, ge=1, description="Attempts at the same time; more are refused.")
 
+    facts_dir: Path | None = Field(
+        None, description="Folder with provider kinds of your own, <kind>.toml each; the same name replaces ours."
+    )
+
     @field_validator("master_key")
     @classmethod
     def _is_a_key(cls, value: Secret) -> Secret:
         _decoded(value)
         return value
 
+    def known_facts(self) -> Mapping[str, Facts]:
+        """Return the facts of every kind.
+
+        Raises:
+            SettingsError: a file in the folder is wrong; the message names it and the key.
+        """
+        try:
+            return load_facts(self.facts_dir)
+        except FactsError as error:
+            raise SettingsError(str(error)) from error
+
     def master_key_bytes(self) -> bytes:
         """Return the 32 bytes."""
         return _decoded(self.master_key)
 
     def chosen(self, known: Mapping[str, Facts]) -> dict[str, Facts]:
-        """Return the facts of the kinds to serve.
+        """Return the facts of the kinds to serve; those that have a worker of their own are left to it.
 
         Raises:
             SettingsError: a kind is not known.
         """
+        known = {name: facts for name, facts in known.items() if facts.transport != "worker"}
         names = [name.strip() for name in self.kinds.split(",") if name.strip()]
         if ALL in names:
             return dict(known)

@@ -7,29 +7,28 @@ from typing import Any
 
 import msgspec
 
-from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts
 from llm_manager.core.messages import Sampling
 from llm_manager.providers.dialects.pointers import raw_table
+from llm_manager.providers.dialects.policy import Policy
 
 
-def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...]) -> dict[str, Any]:
+def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...], policy: Policy) -> dict[str, Any]:
     """Return parameters in the provider's names, in their order.
 
     Args:
         table: OpenAI's names to values; values may be `msgspec.Raw`, which stay as they are.
-        unsupported: names that this operation refuses.
+        unsupported: names that this operation does not take.
 
     Raises:
-        UnsupportedParameter: one of them is asked for with a value that means something.
+        UnsupportedParameter: one of them is asked for with a value that means something, and the policy refuses.
     """
     result: dict[str, Any] = {}
     for name, value in table.items():
         if name in unsupported:
             if not _is_harmless(facts, name, value):
-                raise UnsupportedParameter(
-                    f"{facts.title} does not support {name!r}; remove it or choose another model.", param=name
-                )
+                policy.unsupported(facts, name)
             continue
         new_name = facts.parameters.renamed.get(name, name)
         # A client that sends the provider's own name as well means that one.
@@ -56,23 +55,22 @@ def sampling_table(sampling: Sampling) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value is not None}
 
 
-def extension_table(facts: Facts, extension: bytes) -> dict[str, msgspec.Raw]:
+def extension_table(facts: Facts, extension: bytes, *, policy: Policy) -> dict[str, msgspec.Raw]:
     """Return the parameters beyond the neutral vocabulary.
 
     Raises:
-        UnsupportedParameter: the facts do not know one of them.
+        UnsupportedParameter: the facts do not know one of them, and the policy refuses.
         InvalidRequest: not a JSON object.
     """
     if not extension:
         return {}
     known = (*facts.parameters.extension, *facts.parameters.options, *facts.parameters.unsupported)
-    table = object_fields(extension)
-    for name, value in table.items():
-        if "*" not in known and name not in known and bytes(value) != b"null":
-            raise UnsupportedParameter(
-                f"{facts.title} does not know {name!r}; remove it or choose another model.", param=name
-            )
-    return {name: value for name, value in table.items() if bytes(value) != b"null"}
+    table = {name: value for name, value in object_fields(extension).items() if bytes(value) != b"null"}
+    if "*" in known:
+        return table
+    for name in table.keys() - set(known):
+        policy.unsupported(facts, name)
+    return {name: value for name, value in table.items() if name in known}
 
 
 def object_fields(body: bytes) -> dict[str, msgspec.Raw]:

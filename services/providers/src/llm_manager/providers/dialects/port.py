@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from llm_manager.core.deltas import AnswerInfo, Delta, Model
+from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
 from llm_manager.core.errors import LlmManagerError
-from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.messages import ChatInput, EmbeddingsInput, RerankInput
 from llm_manager.core.usage import UsageReport
 from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.policy import Policy
 
 NewId = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamCall:
-    """One HTTP request to a provider; `path` is below the base URL.
+    """One HTTP request to a provider; `path` is below the base URL and may end in a query.
 
     Args:
+        headers: beside those of the facts; lower-case names.
         prompt: what the provider counts as input, for an estimate where it reports nothing.
     """
 
@@ -27,6 +29,7 @@ class UpstreamCall:
     path: str
     body: bytes = b""
     prompt: Callable[[], int] = lambda: 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)
@@ -38,9 +41,12 @@ class Pieces:
     native: list[bytes] = field(default_factory=list[bytes])
     embeddings: list[Sequence[float]] = field(default_factory=list[Sequence[float]])
     models: list[Model] = field(default_factory=list[Model])
+    rerank: list[RerankResult] = field(default_factory=list[RerankResult])
+    token_count: TokenCount | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.deltas or self.native or self.embeddings or self.models or self.info)
+        filled = (self.deltas, self.native, self.embeddings, self.models, self.rerank, self.info, self.token_count)
+        return any(filled)
 
     def extend(self, other: Pieces) -> None:
         """Append what comes next."""
@@ -49,6 +55,8 @@ class Pieces:
         self.native += other.native
         self.embeddings += other.embeddings
         self.models += other.models
+        self.rerank += other.rerank
+        self.token_count = self.token_count or other.token_count
 
 
 class AnswerReader(Protocol):
@@ -102,32 +110,69 @@ class AnswerReader(Protocol):
         ...
 
 
+@runtime_checkable
 class Dialect(Protocol):
-    """One wire format, in neutral words."""
+    """One wire format. What it can do beside chats, it says by the protocols below; the facts decide what is asked."""
 
-    def chat(self, request: ChatInput, *, model: str, is_stream: bool) -> UpstreamCall:
+    def chat(self, request: ChatInput, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
         """Write a chat.
 
         Raises:
-            UnsupportedParameter: the provider cannot do what is asked.
+            UnsupportedParameter: the provider cannot do what is asked, and the policy refuses.
             InvalidRequest: the request cannot be written in this dialect.
         """
-        ...
-
-    def embeddings(self, request: EmbeddingsInput, *, model: str) -> UpstreamCall:
-        """Write a request for vectors."""
-        ...
-
-    def models(self) -> UpstreamCall:
-        """Write a request for the list of models."""
         ...
 
     def chat_reader(self, *, is_stream: bool) -> AnswerReader:
         """Read the answer of a chat."""
         ...
 
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Makes vectors."""
+
+    def embeddings(self, request: EmbeddingsInput, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for vectors."""
+        ...
+
     def embeddings_reader(self) -> AnswerReader:
         """Read vectors."""
+        ...
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """Orders documents."""
+
+    def rerank(self, request: RerankInput, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for an order."""
+        ...
+
+    def rerank_reader(self) -> AnswerReader:
+        """Read an order."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """Counts prompts."""
+
+    def count_tokens(self, request: ChatInput, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for the size of a prompt."""
+        ...
+
+    def count_tokens_reader(self) -> AnswerReader:
+        """Read the size of a prompt."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """Lists models."""
+
+    def models(self) -> UpstreamCall:
+        """Write a request for the list of models."""
         ...
 
     def models_reader(self) -> AnswerReader:
@@ -136,21 +181,56 @@ class Dialect(Protocol):
 
 
 @runtime_checkable
-class NativeDialect(Protocol):
-    """A wire format that clients speak too: their bodies and the answers pass with as few changes as possible."""
+class NativeChats(Protocol):
+    """A wire format that clients speak too: their bodies and the answers pass with as few changes as possible.
 
-    def native_chat(self, body: bytes, *, model: str, is_stream: bool) -> UpstreamCall:
+    What a native reader hands out are whole JSON documents: one for each event of a stream, or the one body. Dialects
+    other than OpenAI's keep the usage in them as it came.
+    """
+
+    def native_chat(self, body: bytes, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
         """Write a chat from a client's own body."""
-        ...
-
-    def native_embeddings(self, body: bytes, *, model: str) -> UpstreamCall:
-        """Write a request for vectors from a client's own body."""
         ...
 
     def native_chat_reader(self, *, is_stream: bool) -> AnswerReader:
         """Read the answer of a chat for a client of this dialect."""
         ...
 
+
+@runtime_checkable
+class NativeEmbeds(Protocol):
+    """Makes vectors for clients of its own dialect."""
+
+    def native_embeddings(self, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for vectors from a client's own body."""
+        ...
+
     def native_embeddings_reader(self) -> AnswerReader:
         """Read vectors for a client of this dialect."""
+        ...
+
+
+@runtime_checkable
+class NativeReranks(Protocol):
+    """Orders documents for clients of its own dialect."""
+
+    def native_rerank(self, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for an order from a client's own body."""
+        ...
+
+    def native_rerank_reader(self) -> AnswerReader:
+        """Read an order for a client of this dialect."""
+        ...
+
+
+@runtime_checkable
+class NativeCountsTokens(Protocol):
+    """Counts prompts for clients of its own dialect."""
+
+    def native_count_tokens(self, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:
+        """Write a request for the size of a prompt from a client's own body."""
+        ...
+
+    def native_count_tokens_reader(self) -> AnswerReader:
+        """Read the size of a prompt for a client of this dialect."""
         ...

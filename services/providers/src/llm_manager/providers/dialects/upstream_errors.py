@@ -45,7 +45,8 @@ def error_in_stream(facts: Facts, data: bytes | str) -> LlmManagerError:
     document = _decode(data if isinstance(data, bytes) else data.encode())
     status = find_count(document, facts.errors.status)
     if status is None or not 400 <= status <= 599:
-        status = 500
+        words = (find_text(document, facts.errors.type), find_text(document, facts.errors.code))
+        status = next((facts.errors.statuses[word] for word in words if word in facts.errors.statuses), 500)
     return _error(facts, document, status=status, said_status=200, headers={}, request_id="")
 
 

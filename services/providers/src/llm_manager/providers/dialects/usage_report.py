@@ -31,27 +31,40 @@ def read_report(
         return None
     input_total = find_count(report, pointers.input)
     output_total = find_count(report, pointers.output)
-    if input_total is None and output_total is None:
+    units = find_count(report, pointers.search_units)
+    if input_total is None and output_total is None and units is None:
         return None
-    is_whole = input_total is not None and (output_total is not None or not has_output)
-    usage = _buckets(pointers, report, input_total or 0, output_total or 0)
+    is_whole = units is not None or (input_total is not None and (output_total is not None or not has_output))
+    usage = _buckets(pointers, report, input_total or 0, output_total or 0) + Usage(search_units=units or 0)
     source = UsageSource.PROVIDER if is_whole else UsageSource.ESTIMATED
-    return UsageReport(usage, source, raw, _cost(pointers.cost, answer))
+    billed = _billed(pointers, report, usage)
+    return UsageReport(usage, source, raw, _cost(pointers.cost, answer), billed)
+
+
+def _billed(pointers: UsagePointers, report: object, usage: Usage) -> Usage | None:
+    input_billed, output_billed = (
+        find_count(report, pointers.billed_input),
+        find_count(report, pointers.billed_output),
+    )
+    if input_billed is None and output_billed is None:
+        return None
+    return Usage(input_uncached=input_billed or 0, output_text=output_billed or 0, search_units=usage.search_units)
 
 
 def _buckets(pointers: UsagePointers, report: object, input_total: int, output_total: int) -> Usage:
+    input_total += sum(find_count(report, (pointer,)) or 0 for pointer in pointers.beside_input)
+    reasoning = find_count(report, pointers.reasoning) or 0
+    said_total = find_count(report, pointers.total)
+    beside = sum(find_count(report, (pointer,)) or 0 for pointer in pointers.beside_output)
+    if beside and said_total != input_total + output_total:
+        output_total += beside
     cache_read, cache_write, audio, image, uncached = _share(
         input_total,
         (pointers.cache_read, pointers.cache_write, pointers.input_audio, pointers.input_image),
         report,
     )
-    reasoning = find_count(report, pointers.reasoning) or 0
-    if pointers.rest_of_total_is_reasoning:
-        total = find_count(report, pointers.total) or 0
-        hidden = max(0, total - input_total - output_total)
-        output_total += hidden
-        reasoning = max(reasoning, hidden)
-    elif reasoning and find_count(report, pointers.total) == input_total + output_total + reasoning:
+    cache_write_1h = min(find_count(report, pointers.cache_write_1h) or 0, cache_write)
+    if not beside and reasoning and said_total == input_total + output_total + reasoning:
         # The provider's own total says that reasoning is not part of the output count (xAI, recordings -2b4e8f7811).
         output_total += reasoning
     reasoning = min(reasoning, output_total)
@@ -61,7 +74,8 @@ def _buckets(pointers: UsagePointers, report: object, input_total: int, output_t
     return Usage(
         input_uncached=uncached,
         cache_read=cache_read,
-        cache_write_5m=cache_write,
+        cache_write_5m=cache_write - cache_write_1h,
+        cache_write_1h=cache_write_1h,
         input_audio=audio,
         input_image=image,
         output_text=text,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from llm_manager.core.deltas import (
-    AnswerInfo,
     Finish,
     Logprobs,
     ReasoningDelta,
@@ -23,54 +21,41 @@ from llm_manager.core.usage import UsageReport
 from llm_manager.kit.ndjson import NdjsonDecoder
 from llm_manager.providers.dialects.estimate import Written
 from llm_manager.providers.dialects.finish import meaning_of, neutral_reason
-from llm_manager.providers.dialects.pointers import raw_table
+from llm_manager.providers.dialects.ollama_chat.events import (
+    CHAT_LINE,
+    ChatLine,
+    Line,
+    Message,
+    arguments_of,
+    info_of,
+    report_in,
+)
+from llm_manager.providers.dialects.ollama_chat.logprobs import openai_logprobs
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, error_in_stream, failed_finish
 from llm_manager.providers.dialects.usage_report import read_report
 
-
-class _Function(msgspec.Struct):
-    name: str = ""
-    arguments: msgspec.Raw | UnsetType = UNSET
-
-
-class _Call(msgspec.Struct):
-    function: _Function
-    id: str | None = None
+L = TypeVar("L", bound=Line)
+# The model was loaded or unloaded and nothing was said. Ollama's own clients ask for that with an empty prompt.
+_ASKED_FOR_NOTHING = frozenset({"load", "unload"})
 
 
-class _Message(msgspec.Struct):
-    content: str | None = None
-    thinking: str | None = None
-    tool_calls: list[_Call] | None = None
+class LineReader(ABC, Generic[L]):
+    """Shared by chats and texts; the protocol is `port.AnswerReader`.
 
+    Args:
+        is_stream: False keeps the bytes until the end, however many lines they are.
+    """
 
-class _Line(msgspec.Struct):
-    model: str | None = None
-    created_at: str | None = None
-    message: _Message | None = None
-    done: bool = False
-    done_reason: str | None = None
-    error: Any = None  # Any: text by the book
-    logprobs: Any = None  # Any: Ollama's own list, passed on
-
-
-_LINE = msgspec.json.Decoder(_Line, strict=False)
-# What is not usage in the last line; the rest is the report, unknown keys included.
-_ANSWER_FIELDS = frozenset(
-    {"model", "created_at", "message", "response", "thinking", "done", "done_reason", "context", "logprobs"}
-)
-
-
-class OllamaChatReader:
-    """Reads a chat; whole answers are a stream of one line. The protocol is `port.AnswerReader`."""
-
-    def __init__(self, facts: Facts, *, new_id: NewId) -> None:
+    def __init__(self, facts: Facts, *, is_native: bool, is_stream: bool, new_id: NewId) -> None:
         self._facts = facts
+        self._is_native = is_native
+        self._is_stream = is_stream
         self._new_id = new_id
         self._decoder = NdjsonDecoder()
+        self._body: list[bytes] = []
         self._calls = 0
-        self._has_info = False
+        self._has_begun = False
         self._usage_raw = b""
         self.error: LlmManagerError | None = None
         self.is_done = False
@@ -87,6 +72,9 @@ class OllamaChatReader:
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
+        if not self._is_stream:
+            self._body.append(data)
+            return pieces
         for line in self._decoder.feed(data):
             self._take(line, pieces)
         return pieces
@@ -94,60 +82,62 @@ class OllamaChatReader:
     def finish(self) -> Pieces:
         """Take the end of the answer."""
         pieces = Pieces()
-        for line in self._decoder.finish():
+        body = b"".join(self._body).strip()
+        lines = [body] if body and _is_one(body) else [*self._decoder.feed(body), *self._decoder.finish()]
+        for line in lines:
             self._take(line, pieces)
         if not self.is_done and self.error is None:
             self.error = broken_answer(self._facts, "was cut off before its finish")
+        if not self._is_stream and self.error is not None:
+            return Pieces()
+        if not self._is_stream and self._is_native and len(pieces.native) > 1:
+            self.error = broken_answer(self._facts, "is a stream where a whole answer was asked")
+            return Pieces()
         return pieces
+
+    @abstractmethod
+    def _decode(self, data: bytes) -> L:
+        """Read one line."""
+
+    @abstractmethod
+    def _say(self, line: L, pieces: Pieces) -> None:
+        """Write what a line says in neutral words, and count it in either form."""
 
     def _take(self, data: bytes, pieces: Pieces) -> None:
         if self.is_done or self.error is not None:
             return
         try:
-            line = _LINE.decode(data)
-        except msgspec.DecodeError:
-            self.error = broken_answer(self._facts, "holds a line that is no JSON of a chat")
+            line = self._decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.error = broken_answer(self._facts, "holds a line that is no JSON of an answer")
             return
         if line.error:
             self.error = error_in_stream(self._facts, data)
             return
-        if not self._has_info:
-            self._has_info = True
+        said = Pieces()
+        if not self._has_begun:
+            self._has_begun = True
             self.response_model = line.model or ""
-            pieces.info = AnswerInfo(id=self._new_id(), model=self.response_model, created=_unix(line.created_at))
-        if line.message is not None:
-            self._take_message(line.message, pieces)
+            said.info = info_of(line, self._new_id)
+        self._say(line, said)
         if line.logprobs:
-            json = msgspec.json.encode({"content": line.logprobs})
-            pieces.deltas.append(Logprobs(json=json))
+            said.deltas.append(Logprobs(json=openai_logprobs(line.logprobs)))
         if line.done:
-            self._close(line, data, pieces)
+            self._close(line, data, said)
+        if self._is_native and self.error is None:
+            pieces.native.append(data)
+        elif not self._is_native:
+            pieces.extend(said)
 
-    def _take_message(self, message: _Message, pieces: Pieces) -> None:
-        if message.thinking:
-            pieces.deltas.append(ReasoningDelta(text=message.thinking))
-            self.written.add_reasoning(0, len(message.thinking))
-        if message.content:
-            pieces.deltas.append(TextDelta(text=message.content))
-            self.written.add_text(0, len(message.content))
-        for call in message.tool_calls or ():
-            # `function.index` counts per line in some versions; order of appearance is what holds.
-            raw = call.function.arguments
-            arguments = "{}" if raw is UNSET or bytes(raw) == b"null" else bytes(raw).decode()
-            name = call.function.name
-            pieces.deltas.append(ToolCallStart(index=self._calls, id=call.id or self._new_id(), name=name))
-            pieces.deltas.append(ToolCallArguments(index=self._calls, fragment=arguments))
-            self.written.add_text(0, len(name) + len(arguments))
-            self._calls += 1
-
-    def _close(self, line: _Line, data: bytes, pieces: Pieces) -> None:
+    def _close(self, line: Line, data: bytes, said: Pieces) -> None:
         self.is_done = True
-        report = {name: value for name, value in raw_table(data).items() if name not in _ANSWER_FIELDS}
-        self._usage_raw = msgspec.json.encode(report)
+        self._usage_raw = report_in(data)
         # Versions before 0.3 (2024) say done without a reason.
         reason = line.done_reason or "stop"
-        meaning, is_known = meaning_of(self._facts, reason)
         self.native_finish_reason = reason
+        meaning, is_known = meaning_of(self._facts, reason)
+        if meaning == "error" and self._is_native and reason in _ASKED_FOR_NOTHING:
+            meaning = "stop"
         if meaning == "error":
             self.error = failed_finish(self._facts, reason)
             return
@@ -155,12 +145,40 @@ class OllamaChatReader:
             self.unknown_finish_reasons.append(reason)
         neutral = neutral_reason(meaning, has_tool_calls=self._calls > 0)
         self.finish_reason = neutral
-        pieces.deltas.append(Finish(reason=neutral, native_reason=reason))
+        said.deltas.append(Finish(reason=neutral, native_reason=reason))
+
+    def _say_text(self, text: str | None, thinking: str | None, said: Pieces) -> None:
+        if thinking:
+            said.deltas.append(ReasoningDelta(text=thinking))
+            self.written.add_reasoning(0, len(thinking))
+        if text:
+            said.deltas.append(TextDelta(text=text))
+            self.written.add_text(0, len(text))
 
 
-def _unix(text: str | None) -> int:
-    """Return Unix seconds. Ollama writes nanoseconds, which Python reads up to the microsecond."""
+class OllamaChatReader(LineReader[ChatLine]):
+    """Reads a chat."""
+
+    def _decode(self, data: bytes) -> ChatLine:
+        return CHAT_LINE.decode(data)
+
+    def _say(self, line: ChatLine, pieces: Pieces) -> None:
+        message = line.message or Message()
+        self._say_text(message.content, message.thinking, pieces)
+        for call in message.tool_calls or ():
+            # `function.index` counts per line in some versions; order of appearance is what holds.
+            name, arguments = call.function.name, arguments_of(call)
+            call_id = "" if self._is_native else call.id or self._new_id()
+            pieces.deltas.append(ToolCallStart(index=self._calls, id=call_id, name=name))
+            pieces.deltas.append(ToolCallArguments(index=self._calls, fragment=arguments))
+            self.written.add_text(0, len(name) + len(arguments))
+            self._calls += 1
+
+
+def _is_one(body: bytes) -> bool:
+    """Return whether the bytes are one document, on however many lines."""
     try:
-        return int(datetime.fromisoformat(text or "").timestamp())
-    except ValueError:
-        return 0
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from llm_manager.core.deltas import Model
+from llm_manager.core.facts import Facts
 from llm_manager.providers.dialects.document_reader import DocumentReader, items_of
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
@@ -17,6 +18,10 @@ _VECTORS = msgspec.json.Decoder(list[list[float]])
 class OllamaEmbeddingsReader(DocumentReader):
     """Reads /api/embed."""
 
+    def __init__(self, facts: Facts, *, is_native: bool) -> None:
+        super().__init__(facts)
+        self._is_native = is_native
+
     def _read(self, body: bytes) -> Pieces:
         fields = raw_table(body)
         if "embeddings" not in fields:
@@ -27,7 +32,7 @@ class OllamaEmbeddingsReader(DocumentReader):
             return self._broken("holds no vectors")
         self.response_model = msgspec.json.decode(fields.pop("model", b'""'), type=str | None) or ""
         self._report = read_report(self._facts.usage, msgspec.json.encode(fields), has_output=False)
-        return Pieces(embeddings=list(vectors))
+        return Pieces(native=[body]) if self._is_native else Pieces(embeddings=list(vectors))
 
 
 class OllamaModelsReader(DocumentReader):

@@ -59,6 +59,7 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     native_finish_reason: Any = None  # Any: OpenRouter's word or null
     logprobs: msgspec.Raw | UnsetType = UNSET
+    text: Any = None  # Any: text of a legacy completion; Together sends it, or a number, beside every delta
 
 
 class ChatEvent(msgspec.Struct):

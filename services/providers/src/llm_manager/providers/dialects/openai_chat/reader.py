@@ -18,6 +18,7 @@ from llm_manager.providers.dialects.openai_chat.choices import Choices, ChoiceSt
 from llm_manager.providers.dialects.openai_chat.events import (
     CHAT_EVENT,
     ChatEvent,
+    Choice,
     Message,
     arguments_text,
     holds_error,
@@ -138,6 +139,7 @@ class ChatStreamReader(ChatReader):
         self._body: bytes | None = None
         self._has_begun = False
         self._has_events = False
+        self._early: list[bytes] = []
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
@@ -197,28 +199,49 @@ class ChatStreamReader(ChatReader):
     def _write(self, chunk: ChatEvent, data: bytes, pieces: Pieces) -> None:
         if chunk.model and not self.response_model:
             self.response_model = chunk.model
-        is_plain = bool(chunk.choices) and self._identity.holds(chunk) and b"\n" not in data and b'"x_groq"' not in data
+        is_same = self._identity.holds(chunk)
+        is_plain = bool(chunk.choices) and is_same and b"\n" not in data and b'"x_groq"' not in data
+        if chunk.choices:
+            self._write_early(pieces)
         for choice in chunk.choices or ():
-            state = self._choices[choice.index or 0]
-            message = choice.delta
-            if message is not None:
-                self._note_content(state, message)
-            if choice.finish_reason:
-                failure = self._choices.close(state, choice)
-                if failure is not None:
-                    self._fail(failure)
-                    return
-                is_plain = False
-            elif is_plain:
-                is_plain = message is not None and state.finish_chunk is None and _is_plain(message, state.has_role)
+            is_plain = self._note_choice(choice) and is_plain
+        if self.error is not None:
+            return
         if not self._is_native:
             self._write_neutral(chunk, pieces)
+        elif self._is_early(chunk, data):
+            return
         elif is_plain and (plain := _without_null_usage(chunk, data)):
             for choice in chunk.choices or ():
                 self._choices[choice.index or 0].has_role = True
             pieces.native.append(plain)
         else:
             pieces.native += native.rewrite_chunk(data, self._choices, self._identity, self._new_id)
+
+    def _note_choice(self, choice: Choice) -> bool:
+        """Note what a choice says; False when its chunk cannot pass as it is."""
+        state = self._choices[choice.index or 0]
+        message = choice.delta
+        if message is not None:
+            self._note_content(state, message)
+        if choice.finish_reason:
+            failure = self._choices.close(state, choice)
+            if failure is not None:
+                self._fail(failure)
+            return False
+        return message is not None and state.finish_chunk is None and _is_plain(message, state.has_role)
+
+    def _write_early(self, pieces: Pieces) -> None:
+        for early in self._early:
+            pieces.native += native.rewrite_chunk(early, self._choices, self._identity, self._new_id)
+        self._early = []
+
+    def _is_early(self, chunk: ChatEvent, data: bytes) -> bool:
+        """Keep a chunk that comes before the answer has an id: all chunks carry the same one, so it waits for it."""
+        if not chunk.choices and not self._identity.is_known and not chunk.id:
+            self._early.append(data)
+            return True
+        return False
 
     def _write_neutral(self, chunk: ChatEvent, pieces: Pieces) -> None:
         if not self._has_info and chunk.choices:
@@ -239,11 +262,15 @@ class ChatStreamReader(ChatReader):
             return
         for state in unfinished:
             state.meaning = "tool_calls" if state.has_calls else "stop"
-            choice: Json = {"index": state.index, "delta": {}, "logprobs": None, "finish_reason": state.meaning}
-            state.finish_chunk = {"object": "chat.completion.chunk", "choices": [choice]}
+            state.finish_chunk = self._unsaid_finish(state)
             self._identity.impose(state.finish_chunk)
             self._choices.unknown_finish_reasons.append("")
         pieces.extend(self._finishes())
+
+    def _unsaid_finish(self, state: ChoiceState) -> Json:
+        """Return the chunk for a finish that the provider left out."""
+        choice: Json = {"index": state.index, "delta": {}, "logprobs": None, "finish_reason": state.meaning}
+        return {"object": "chat.completion.chunk", "choices": [choice]}
 
     def _as_chunks(self, body: bytes) -> list[str]:
         """Return a whole answer as one chunk, so that it goes the way of all chunks."""
@@ -252,8 +279,8 @@ class ChatStreamReader(ChatReader):
         except msgspec.DecodeError:
             return [body.decode("utf-8", "replace")]
         if isinstance(document.get("choices"), list):
-            document["object"] = "chat.completion.chunk"
             document["choices"] = [_chunk_choice(choice) for choice in tables(document["choices"])]
+            document["object"] = "chat.completion.chunk"
         return [EXACT_ENCODER.encode(document).decode()]
 
 

@@ -1,0 +1,126 @@
+"""Writes how much to think: a number of tokens for some models, an effort for the others, either for a few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import Sampling
+from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.policy import Policy
+
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+# Tokens for an effort, for the models that take none. The provider leaves the numbers to its clients: 1024 is its
+# least, and above 32K it advises against waiting for an answer.
+_BUDGETS: Mapping[str, int] = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 32000,
+    "max": 32000,
+}
+_OFF: Json = {"type": "disabled"}
+
+
+class Thinking:
+    """What a request says about thoughts.
+
+    Args:
+        table: `thinking`, empty when nothing is said.
+        effort: of `output_config`, empty when none is said.
+        max_tokens: thoughts and answer share it, so it makes room for the thoughts where the client gave no number.
+    """
+
+    __slots__ = ("effort", "max_tokens", "table")
+
+    def __init__(self, table: Json, *, effort: str = "", max_tokens: int) -> None:
+        self.table = table
+        self.effort = effort
+        self.max_tokens = max_tokens
+
+
+def thinking_of(facts: Facts, sampling: Sampling, *, model: str, policy: Policy) -> Thinking:
+    """Return what to say about thoughts, and the largest number of tokens.
+
+    Raises:
+        UnsupportedParameter: the model cannot think as it is asked to, and the policy refuses.
+    """
+    limits = facts.parameters
+    takes_budget = _is_among(model, limits.reasoning_budget_models)
+    takes_effort = not takes_budget or _is_among(model, limits.reasoning_effort_models)
+    budget, effort = sampling.reasoning_budget, sampling.reasoning_effort
+    if budget is not None and budget > 0 and not takes_budget:
+        policy.unsupported(facts, "reasoning_budget", hint=f"{model} decides that itself; say reasoning_effort instead")
+        budget, effort = None, effort or "medium"
+    max_tokens = sampling.max_tokens or limits.default_max_tokens
+    # The number says more than the word, where a client says both.
+    if budget == 0 or (budget is None and effort == "none"):
+        return Thinking(_OFF, max_tokens=max_tokens)
+    if budget is not None:
+        return _with_budget(facts, sampling, budget, policy=policy)
+    if takes_effort:
+        said = "" if not effort else _effort(facts, effort, policy)
+        if not effort and sampling.shows_reasoning is None:
+            return Thinking({}, max_tokens=max_tokens)
+        room = 0 if sampling.max_tokens else _BUDGETS[said or "medium"]
+        return Thinking(_shown({"type": "adaptive"}, sampling), effort=said, max_tokens=max_tokens + room)
+    if not effort:
+        # without thoughts there are none to show
+        return Thinking({}, max_tokens=max_tokens)
+    return _with_effort_in_tokens(facts, sampling, effort, policy=policy)
+
+
+def _with_budget(facts: Facts, sampling: Sampling, budget: int, *, policy: Policy) -> Thinking:
+    least = facts.parameters.least_reasoning_budget
+    if budget < least:
+        policy.out_of_range(facts, "reasoning_budget", limit=f"at least {least} tokens", used=least)
+        budget = least
+    if sampling.max_tokens is None:
+        return _enabled(sampling, budget, max_tokens=budget + facts.parameters.default_max_tokens)
+    if budget >= sampling.max_tokens:
+        used = sampling.max_tokens - 1 if sampling.max_tokens > least else 0
+        policy.out_of_range(facts, "reasoning_budget", limit="fewer tokens than max_tokens", used=used)
+        if not used:
+            return Thinking(_OFF, max_tokens=sampling.max_tokens)
+        budget = used
+    return _enabled(sampling, budget, max_tokens=sampling.max_tokens)
+
+
+def _with_effort_in_tokens(facts: Facts, sampling: Sampling, effort: str, *, policy: Policy) -> Thinking:
+    """An effort is no promise of a number, so it fits itself into the tokens that the client allows."""
+    if effort not in _BUDGETS:
+        policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_BUDGETS), used="medium")
+    budget, least = _BUDGETS.get(effort, _BUDGETS["medium"]), facts.parameters.least_reasoning_budget
+    if sampling.max_tokens is None:
+        return _enabled(sampling, budget, max_tokens=budget + facts.parameters.default_max_tokens)
+    if sampling.max_tokens <= least:
+        policy.out_of_range(
+            facts, "reasoning_effort", limit=f"'none' where max_tokens is not above {least}", used="none"
+        )
+        return Thinking(_OFF, max_tokens=sampling.max_tokens)
+    budget = max(least, min(budget, sampling.max_tokens // 2))
+    return _enabled(sampling, budget, max_tokens=sampling.max_tokens)
+
+
+def _enabled(sampling: Sampling, budget: int, *, max_tokens: int) -> Thinking:
+    return Thinking(_shown({"type": "enabled", "budget_tokens": budget}, sampling), max_tokens=max_tokens)
+
+
+def _shown(table: Json, sampling: Sampling) -> Json:
+    if sampling.shows_reasoning is None:
+        return table
+    return {**table, "display": "summarized" if sampling.shows_reasoning else "omitted"}
+
+
+def _effort(facts: Facts, effort: str, policy: Policy) -> str:
+    if effort in _EFFORTS:
+        return effort
+    nearest = "low" if effort == "minimal" else "medium"
+    policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_EFFORTS), used=nearest)
+    return nearest
+
+
+def _is_among(model: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)

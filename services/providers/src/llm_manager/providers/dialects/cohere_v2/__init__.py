@@ -1,0 +1,1 @@
+"""Cohere's own API, version 2: chat, embed, rerank; and its list of models."""

@@ -1,0 +1,86 @@
+"""The dialect as the worker sees it; the protocols are those of `port`, but for rerank."""
+
+from __future__ import annotations
+
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.providers.dialects.gemini_generate import request as write
+from llm_manager.providers.dialects.gemini_generate.answer import ChatBodyReader, ChatReader, ChatStreamReader
+from llm_manager.providers.dialects.gemini_generate.documents import EmbeddingsReader, ModelsReader, TokenCountReader
+from llm_manager.providers.dialects.policy import Policy
+from llm_manager.providers.dialects.port import NewId, UpstreamCall
+
+
+class GeminiGenerate:
+    """Gemini's dialect with the facts of one kind."""
+
+    def __init__(self, facts: Facts, *, new_id: NewId) -> None:
+        self._facts = facts
+        self._new_id = new_id
+
+    def chat(self, request: ChatInput, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
+        """See `port.Dialect`."""
+        return write.neutral_chat(self._facts, request, model=model, is_stream=is_stream, policy=policy)
+
+    def native_chat(
+        self,
+        body: bytes,
+        *,
+        model: str,
+        is_stream: bool,
+        policy: Policy,  # noqa: ARG002 (the provider itself answers for its own words)
+    ) -> UpstreamCall:
+        """See `port.NativeChats`."""
+        return write.native_chat(self._facts, body, model=model, is_stream=is_stream)
+
+    def embeddings(self, request: EmbeddingsInput, *, model: str, policy: Policy) -> UpstreamCall:
+        """See `port.Embeds`."""
+        return write.neutral_embeddings(self._facts, request, model=model, policy=policy)
+
+    def native_embeddings(self, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:  # noqa: ARG002 (as above)
+        """See `port.NativeEmbeds`."""
+        return write.native_embeddings(self._facts, body, model=model)
+
+    def count_tokens(self, request: ChatInput, *, model: str, policy: Policy) -> UpstreamCall:
+        """See `port.CountsTokens`."""
+        return write.neutral_count(self._facts, request, model=model, policy=policy)
+
+    def native_count_tokens(self, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:  # noqa: ARG002 (as above)
+        """See `port.NativeCountsTokens`."""
+        return write.native_count(self._facts, body, model=model)
+
+    def models(self) -> UpstreamCall:
+        """See `port.ListsModels`."""
+        return UpstreamCall("GET", self._facts.paths.models)
+
+    def chat_reader(self, *, is_stream: bool) -> ChatReader:
+        """See `port.Dialect`."""
+        return self._reader(is_native=False, is_stream=is_stream)
+
+    def native_chat_reader(self, *, is_stream: bool) -> ChatReader:
+        """See `port.NativeChats`."""
+        return self._reader(is_native=True, is_stream=is_stream)
+
+    def embeddings_reader(self) -> EmbeddingsReader:
+        """See `port.Embeds`."""
+        return EmbeddingsReader(self._facts, is_native=False)
+
+    def native_embeddings_reader(self) -> EmbeddingsReader:
+        """See `port.NativeEmbeds`."""
+        return EmbeddingsReader(self._facts, is_native=True)
+
+    def count_tokens_reader(self) -> TokenCountReader:
+        """See `port.CountsTokens`."""
+        return TokenCountReader(self._facts, is_native=False)
+
+    def native_count_tokens_reader(self) -> TokenCountReader:
+        """See `port.NativeCountsTokens`."""
+        return TokenCountReader(self._facts, is_native=True)
+
+    def models_reader(self) -> ModelsReader:
+        """See `port.ListsModels`."""
+        return ModelsReader(self._facts)
+
+    def _reader(self, *, is_native: bool, is_stream: bool) -> ChatReader:
+        reader = ChatStreamReader if is_stream else ChatBodyReader
+        return reader(self._facts, is_native=is_native, new_id=self._new_id)

@@ -1,0 +1,131 @@
+"""Writes how to answer: `generationConfig` and `toolConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, ToolChoice
+from llm_manager.providers.dialects.parameters import adapted, sampling_table
+from llm_manager.providers.dialects.policy import Policy
+
+# Any: JSON documents are built here
+Json = dict[str, Any]
+# Larger seeds are refused: "Invalid value at 'generation_config.seed' (TYPE_INT32)".
+_INT32 = 2**31 - 1
+# Words of ThinkingLevel in google-genai 3.4; not every model takes every one, and the provider says so itself.
+_LEVELS: Mapping[str, str] = {
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+}
+# What stands for the words that are no level; every model that takes levels takes `high`.
+_NEAREST_LEVEL: Mapping[str, str] = {"none": "minimal", "max": "high"}
+# Tokens for a level, for the models before: low, medium and high are 1K, 8K and 24K on Google's own OpenAI-compatible
+# endpoint (its announcement of April 2025), and 24576 is also the most that Flash takes. The rest is our reading.
+_BUDGETS: Mapping[str, int] = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 24576,
+    "max": 24576,
+}
+_MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+
+
+def takes_levels(facts: Facts, model: str) -> bool:
+    """Return whether a model is told how hard to think, as all since the third generation are."""
+    return not any(fnmatchcase(model, pattern) for pattern in facts.parameters.reasoning_budget_models)
+
+
+def generation_config(
+    facts: Facts, request: ChatInput, extension: Mapping[str, msgspec.Raw], *, model: str, policy: Policy
+) -> Json:
+    """Write `generationConfig`.
+
+    Args:
+        extension: fields of it that the client named itself, in Gemini's names.
+
+    Raises:
+        UnsupportedParameter: the provider cannot do what is asked, and the policy refuses.
+    """
+    sampling = request.sampling
+    table = sampling_table(sampling)
+    table.pop("reasoning_effort", None)
+    if sampling.max_tokens is not None:
+        table[facts.parameters.max_tokens] = sampling.max_tokens
+    config = adapted(facts, table, unsupported=facts.parameters.unsupported, policy=policy)
+    # OpenAI's `logprobs` is Gemini's `responseLogprobs`, and OpenAI's `top_logprobs` is Gemini's `logprobs`.
+    if config.pop("logprobs", False):
+        config["responseLogprobs"] = True
+    if (count := config.pop("top_logprobs", None)) is not None:
+        config["logprobs"] = count
+    seed = sampling.seed
+    if seed is not None and not -_INT32 <= seed <= _INT32:
+        config["seed"] = seed & _INT32
+        policy.out_of_range(facts, "seed", limit="32 bits", used=config["seed"])
+    if request.response_format is not None:
+        config.update(_form(request.response_format))
+    if thinking := _thinking(facts, sampling, model=model, policy=policy):
+        config["thinkingConfig"] = thinking
+    return {**config, **extension}
+
+
+def tool_config(facts: Facts, choice: ToolChoice, *, policy: Policy) -> Json:
+    """Write `toolConfig`; empty when nothing is said that differs from the default."""
+    if choice.parallel is not None:
+        adapted(
+            facts,
+            {"parallel_tool_calls": choice.parallel},
+            unsupported=facts.parameters.unsupported,
+            policy=policy,
+        )
+    allowed = [choice.name] if choice.mode == "named" else list(choice.allowed)
+    config: Json = {"mode": _MODES[choice.mode]}
+    if allowed and choice.mode != "none":
+        # AUTO takes no list of names; VALIDATED is "text, or a call of one of these".
+        config["mode"] = "VALIDATED" if choice.mode == "auto" else "ANY"
+        config["allowedFunctionNames"] = allowed
+    return {"functionCallingConfig": config}
+
+
+def _form(form: ResponseFormat) -> Json:
+    if form.kind == "text":
+        return {}
+    config: Json = {"responseMimeType": "application/json"}
+    if form.kind == "json_schema" and form.schema:
+        # responseSchema is a subset of OpenAPI; this one takes JSON Schema (google-genai 3.4, GenerationConfig).
+        config["responseJsonSchema"] = msgspec.Raw(form.schema)
+    return config
+
+
+def _thinking(facts: Facts, sampling: Sampling, *, model: str, policy: Policy) -> Json:
+    config: Json = {}
+    effort = sampling.reasoning_effort
+    if sampling.reasoning_budget == 0 and takes_levels(facts, model):
+        policy.out_of_range(facts, "reasoning_budget", limit="at least 1", used="level minimal")
+        config["thinkingLevel"] = "minimal"
+    elif sampling.reasoning_budget is not None:
+        # Budget and level in one request are refused by the provider; the number says more. Gemini 3 still takes it
+        # (recordings, gemini-3-pro-preview with 6400); a later model that does not answers for itself.
+        config["thinkingBudget"] = sampling.reasoning_budget
+    elif effort and takes_levels(facts, model):
+        level = _LEVELS.get(effort) or _NEAREST_LEVEL.get(effort, "medium")
+        if effort not in _LEVELS:
+            policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_LEVELS), used=level)
+        config["thinkingLevel"] = level
+    elif effort:
+        if effort not in _BUDGETS:
+            policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_BUDGETS), used="medium")
+        config["thinkingBudget"] = _BUDGETS.get(effort, _BUDGETS["medium"])
+    if sampling.shows_reasoning is not None:
+        config["includeThoughts"] = sampling.shows_reasoning
+    return config

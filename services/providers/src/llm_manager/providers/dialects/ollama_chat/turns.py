@@ -1,0 +1,115 @@
+"""Writes a conversation as Ollama's `messages`."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import (
+    Media,
+    Message,
+    OpaqueBlock,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.policy import Policy
+
+DIALECT = "ollama_chat"
+_DATA_URL = re.compile(r"data:(?P<mime>[^;,]*)[^,]*;base64,(?P<data>.*)", re.DOTALL | re.IGNORECASE)
+_IMAGE = "image/"
+
+
+def messages_of(facts: Facts, messages: Sequence[Message], *, policy: Policy) -> list[Json | msgspec.Raw]:
+    """Return the turns in order.
+
+    Raises:
+        UnsupportedParameter: one holds what Ollama has no place for, and the policy refuses.
+    """
+    if any(message.name for message in messages):
+        policy.unsupported(facts, "name", hint="say in the text who speaks")
+    names = {part.id: part.name for message in messages for part in message.parts if isinstance(part, ToolCall)}
+    return [written for message in messages for written in _turn(facts, message, names, policy)]
+
+
+def _turn(facts: Facts, message: Message, names: dict[str, str], policy: Policy) -> list[Json | msgspec.Raw]:
+    own = [part for part in message.parts if isinstance(part, OpaqueBlock) and part.dialect == DIALECT]
+    if own and message.role == "assistant":
+        # the whole turn as Ollama wrote it
+        return [msgspec.Raw(block.json) for block in own]
+    results: list[Json | msgspec.Raw] = [
+        _result(facts, part, names, policy) for part in message.parts if isinstance(part, ToolResult)
+    ]
+    rest = [part for part in message.parts if not isinstance(part, ToolResult)]
+    if not rest and results:
+        return results
+    role = "user" if message.role == "tool" else message.role
+    written: Json = {"role": role, "content": _text(rest)}
+    images = _images(facts, [part for part in rest if isinstance(part, Media)], policy)
+    if images:
+        written["images"] = images
+    calls = [part for part in rest if isinstance(part, ToolCall)]
+    if calls:
+        written["tool_calls"] = [_call(call) for call in calls]
+    reasoning = "".join(part.text for part in rest if isinstance(part, Reasoning))
+    if reasoning and facts.parameters.reasoning_input:
+        written[facts.parameters.reasoning_input] = reasoning
+    return [*results, written]
+
+
+def _text(parts: Sequence[Part]) -> str:
+    """Return the visible text; a refusal is what the model said, and Ollama has no other place for it."""
+    return "".join(part.text for part in parts if isinstance(part, Text | Refusal))
+
+
+def _result(facts: Facts, result: ToolResult, names: dict[str, str], policy: Policy) -> Json:
+    # There is no mark for a failure here, so the text says it, as to the other providers that have none.
+    said = msgspec.json.encode({"error": result.content}).decode() if result.is_error else result.content
+    written: Json = {
+        "role": "tool",
+        "content": said,
+        # Ollama matches results by the name of the tool; newer versions read the id as well.
+        "tool_name": names.get(result.tool_call_id) or result.name,
+        "tool_call_id": result.tool_call_id,
+    }
+    images = _images(facts, result.media, policy)
+    return {**written, "images": images} if images else written
+
+
+def _images(facts: Facts, media: Sequence[Media], policy: Policy) -> list[str]:
+    return [image for medium in media if (image := _image(facts, medium, policy)) is not None]
+
+
+def _image(facts: Facts, media: Media, policy: Policy) -> str | None:
+    if media.data is not None and (not media.mime_type or media.mime_type.startswith(_IMAGE)):
+        return base64.b64encode(media.data).decode()
+    match = _DATA_URL.fullmatch(media.url) if media.url is not None else None
+    if match and (not match["mime"] or match["mime"].lower().startswith(_IMAGE)):
+        return match["data"]
+    hint = "it takes pictures as data only; send a data URL (data:image/png;base64,…)"
+    policy.unsupported(facts, "messages", hint=hint)
+    return None
+
+
+def _call(call: ToolCall) -> Json:
+    """Return a call; arguments that were cut are no object, so the model sees what it wrote."""
+    arguments: Json | msgspec.Raw = {}
+    if call.arguments.strip() not in ("", "null"):
+        is_object = _is_object(call.arguments)
+        arguments = msgspec.Raw(call.arguments.encode()) if is_object else {"text": call.arguments}
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,1 @@
+"""Ollama's /api/generate: a prompt and its completion."""

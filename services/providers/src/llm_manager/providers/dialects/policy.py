@@ -1,0 +1,41 @@
+"""What becomes of parameters that a provider does not take: refused, or adapted with a warning (P-18, B-14, B-22)."""
+
+from __future__ import annotations
+
+from llm_manager.core.errors import UnsupportedParameter
+from llm_manager.core.facts import Facts
+
+
+class Policy:
+    """Decides for one attempt and remembers what was changed.
+
+    Args:
+        adapts: the configuration allows to leave out, or to bring into range, what the provider does not take.
+    """
+
+    def __init__(self, *, adapts: bool = False) -> None:
+        self._adapts = adapts
+        self.warnings: list[str] = []
+
+    def unsupported(self, facts: Facts, name: str, *, hint: str = "remove it or choose another model") -> None:
+        """Meet a parameter that the provider does not take; the caller leaves it out.
+
+        Raises:
+            UnsupportedParameter: unless the policy adapts.
+        """
+        if not self._adapts:
+            raise UnsupportedParameter(f"{facts.title} does not support {name!r}; {hint}.", param=name)
+        self.warnings.append(f"left out {name}")
+
+    def out_of_range(self, facts: Facts, name: str, *, limit: str, used: object) -> None:
+        """Meet a value that the provider does not take; the caller sends `used` instead.
+
+        Args:
+            limit: what the provider takes, in words, for example "at least 1024".
+
+        Raises:
+            UnsupportedParameter: unless the policy adapts.
+        """
+        if not self._adapts:
+            raise UnsupportedParameter(f"{facts.title} takes {name!r} of {limit} only; change it.", param=name)
+        self.warnings.append(f"{name} set to {used}")

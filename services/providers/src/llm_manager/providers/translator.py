@@ -1,0 +1,103 @@
+"""Chooses which of a kind's dialects writes a request and reads its answer."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.facts import Dialect as DialectName
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
+from llm_manager.providers.dialects.policy import Policy
+from llm_manager.providers.dialects.port import (
+    AnswerReader,
+    CountsTokens,
+    Dialect,
+    Embeds,
+    ListsModels,
+    NativeChats,
+    NativeCountsTokens,
+    NativeEmbeds,
+    NativeReranks,
+    Reranks,
+    UpstreamCall,
+)
+from llm_manager.providers.dialects.registry import dialects_of
+from llm_manager.providers.job import Job, NativeBody
+
+T = TypeVar("T")
+Translated = tuple[UpstreamCall, AnswerReader]
+_RESPONSES: DialectName = "openai_responses"
+
+
+class Translator:
+    """The dialects of one kind. Holds no state between requests."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._dialects = dialects_of(facts)
+
+    def translated(self, job: Job, policy: Policy) -> Translated:
+        """Return the request to send and what reads its answer.
+
+        Raises:
+            UnsupportedParameter, InvalidRequest: it cannot be written.
+        """
+        model = job.target.upstream_model
+        match job.input:
+            case NativeBody():
+                return self._native(job, job.input, policy)
+            case ChatInput() as chat:
+                dialect = self._for_chat(model)
+                call = dialect.chat(chat, model=model, is_stream=job.is_stream, policy=policy)
+                return call, dialect.chat_reader(is_stream=job.is_stream)
+            case EmbeddingsInput() as embeddings:
+                embedder = self._able(Embeds, "embeddings")
+                return embedder.embeddings(embeddings, model=model, policy=policy), embedder.embeddings_reader()
+            case RerankInput() as rerank:
+                reranker = self._able(Reranks, "rerank")
+                return reranker.rerank(rerank, model=model, policy=policy), reranker.rerank_reader()
+            case CountTokensInput(chat=chat):
+                counter = self._able(CountsTokens, "count_tokens")
+                return counter.count_tokens(chat, model=model, policy=policy), counter.count_tokens_reader()
+            case None:
+                lister = self._able(ListsModels, "models")
+                return lister.models(), lister.models_reader()
+
+    def _native(self, job: Job, native: NativeBody, policy: Policy) -> Translated:
+        dialect: object = next((d for name, d in self._dialects.items() if name == native.dialect), None)
+        model, body = job.target.upstream_model, native.body
+        match job.operation:
+            case "chat" if isinstance(dialect, NativeChats):
+                call = dialect.native_chat(body, model=model, is_stream=job.is_stream, policy=policy)
+                return call, dialect.native_chat_reader(is_stream=job.is_stream)
+            case "embeddings" if isinstance(dialect, NativeEmbeds):
+                return (
+                    dialect.native_embeddings(body, model=model, policy=policy),
+                    dialect.native_embeddings_reader(),
+                )
+            case "rerank" if isinstance(dialect, NativeReranks):
+                return dialect.native_rerank(body, model=model, policy=policy), dialect.native_rerank_reader()
+            case "count_tokens" if isinstance(dialect, NativeCountsTokens):
+                return (
+                    dialect.native_count_tokens(body, model=model, policy=policy),
+                    dialect.native_count_tokens_reader(),
+                )
+            case _:
+                spoken = ", ".join(self._dialects)
+                raise InvalidRequest(
+                    f"{self._facts.title} does not take {job.operation} in {native.dialect[:50]!r}; it speaks {spoken}."
+                )
+
+    def _for_chat(self, model: str) -> Dialect:
+        dialect = self._dialects[_RESPONSES if self._facts.needs_responses(model) else self._facts.dialect]
+        if not isinstance(dialect, Dialect):
+            raise UnsupportedParameter(f"{self._facts.title} does not offer chat.", param="model")
+        return dialect
+
+    def _able(self, ability: type[T], operation: str) -> T:
+        """Return the first dialect, the main one first, that can do something."""
+        for dialect in self._dialects.values():
+            if isinstance(dialect, ability):
+                return dialect
+        raise UnsupportedParameter(f"{self._facts.title} does not offer {operation}.", param="model")
