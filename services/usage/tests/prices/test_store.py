@@ -15,23 +15,29 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 FACTS = files("llm_manager.core").joinpath("provider_facts")
 # Left unpriced with a reason in the price file: the datasets differ, or no list price says what is billed.
 UNPRICED = {
+    "cohere": {"command-a-plus-05-2026", "command-a-reasoning-08-2025", "command-a-vision-07-2025"},
     "groq": {"groq/compound", "groq/compound-mini", "openai/gpt-oss-safeguard-20b", "qwen/qwen3.6-27b"},
     "mistral": {"magistral-medium-latest", "magistral-small-latest", "mistral-large-latest", "open-mistral-nemo"},
     "together": {
         *("BAAI/bge-large-en-v1.5", "deepseek-ai/DeepSeek-R1", "intfloat/multilingual-e5-large-instruct"),
         *("meta-llama/Llama-3.3-70B-Instruct-Turbo", "mistralai/Mixtral-8x7B-Instruct-v0.1"),
-        "moonshotai/Kimi-K2-Instruct-0905",
+        *("moonshotai/Kimi-K2-Instruct-0905", "Salesforce/Llama-Rank-v1"),
     },
 }
 
 
 def cost(book: PriceBook, kind: str, model: str) -> tuple[CostState, int | None]:
-    usage = Usage(input_uncached=1_000_000, output_text=0 if "embed" in model else 1_000_000, requests=1)
+    if "rerank" in model:
+        usage = Usage(search_units=1, requests=1)
+    else:
+        usage = Usage(input_uncached=1_000_000, output_text=0 if "embed" in model else 1_000_000, requests=1)
     found = book.cost_of(usage, kind=kind, model=model, at=NOW)
     return found.state, found.total_picousd
 
 
-@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini", "groq", "mistral", "together", "echo", "ollama"])
+@pytest.mark.parametrize(
+    "kind", ["openai", "anthropic", "gemini", "groq", "mistral", "together", "cohere", "echo", "ollama"]
+)
 def test_the_models_that_the_facts_name_are_priced_but_for_a_known_few(book: PriceBook, kind: str) -> None:
     models = tomllib.loads(FACTS.joinpath(f"{kind}.toml").read_text("utf-8"))["models"]
 

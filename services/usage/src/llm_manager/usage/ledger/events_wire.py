@@ -7,8 +7,17 @@ from datetime import UTC, datetime
 from google.protobuf.message import DecodeError
 
 from llm_manager.contracts.usage.v1 import event_pb2
-from llm_manager.core.prices import CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.kit.wire.accounts import (
+    COST_STATES,
+    SOURCES,
+    cost_state_from_proto,
+    line_from_proto,
+    line_to_proto,
+    source_from_proto,
+    total_from_proto,
+    usage_from_proto,
+    usage_to_proto,
+)
 from llm_manager.usage.ledger.rules import Attempt, AttemptState, Money, UnusableEventError, parse_event_id
 
 # Enum numbers of event.proto; zero and numbers of a newer version are absent and become None.
@@ -18,25 +27,13 @@ _STATES = {
     event_pb2.ATTEMPT_STATE_CANCELLED: AttemptState.CANCELLED,
     event_pb2.ATTEMPT_STATE_CACHE_HIT: AttemptState.CACHE_HIT,
 }
-_SOURCES = {
-    event_pb2.USAGE_SOURCE_PROVIDER: UsageSource.PROVIDER,
-    event_pb2.USAGE_SOURCE_ESTIMATED: UsageSource.ESTIMATED,
-    event_pb2.USAGE_SOURCE_UNKNOWN: UsageSource.UNKNOWN,
-    event_pb2.USAGE_SOURCE_NONE: UsageSource.NONE,
-}
-_COST_STATES = {
-    event_pb2.COST_STATE_PRICED: CostState.PRICED,
-    event_pb2.COST_STATE_REPORTED: CostState.REPORTED,
-    event_pb2.COST_STATE_UNPRICED: CostState.UNPRICED,
-}
 _STATE_NUMBERS = {state: number for number, state in _STATES.items()}
-_SOURCE_NUMBERS = {source: number for number, source in _SOURCES.items()}
-_COST_STATE_NUMBERS = {state: number for number, state in _COST_STATES.items()}
 # Fields that mean the same, by the same name and type, on both sides.
 _PLAIN = (
     *("request_id", "attempt", "duration_ms", "app_id", "api_key_id", "requested_model", "configuration", "provider"),
     *("provider_kind", "upstream_model", "response_model", "operation", "is_stream", "error_code", "upstream_status"),
     *("upstream_request_id", "finish_reason", "native_finish_reason", "raw_usage", "end_user"),
+    *("response_id", "system_fingerprint"),
 )
 
 
@@ -62,19 +59,17 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
     """
     cost = event.cost
     started_ms = event.started_at.seconds * 1000 + event.started_at.nanos // 1_000_000
-    lines = tuple(
-        PriceLine(line.bucket, line.quantity, line.rate_picousd_per_million, line.amount_picousd) for line in cost.lines
-    )
     return Attempt(
         event_id=parse_event_id(event.event_id),
         started_at=_instant(started_ms),
         state=_STATES.get(event.state),
-        usage=Usage(**{name: getattr(event.usage, name) for name in BUCKETS}),
-        usage_source=_SOURCES.get(event.usage_source),
+        usage=usage_from_proto(event.usage),
+        billed=usage_from_proto(event.billed_usage) if event.HasField("billed_usage") else None,
+        usage_source=source_from_proto(event.usage_source),
         money=Money(
-            state=_COST_STATES.get(cost.state),
-            total_picousd=cost.total_picousd if cost.HasField("total_picousd") else None,
-            lines=lines,
+            state=cost_state_from_proto(cost.state),
+            total_picousd=total_from_proto(cost),
+            lines=tuple(map(line_from_proto, cost.lines)),
             price_version=cost.price_version,
         ),
         time_to_first_token_ms=(event.time_to_first_token_ms if event.HasField("time_to_first_token_ms") else None),
@@ -89,7 +84,8 @@ def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
     event = event_pb2.UsageRecorded(
         event_id=str(attempt.event_id),
         time_to_first_token_ms=attempt.time_to_first_token_ms,
-        usage=event_pb2.Usage(**{name: getattr(attempt.usage, name) for name in BUCKETS}),
+        usage=usage_to_proto(attempt.usage),
+        billed_usage=None if attempt.billed is None else usage_to_proto(attempt.billed),
         cost=event_pb2.Cost(total_picousd=money.total_picousd, price_version=money.price_version),
         tags=attempt.tags,
         **{name: getattr(attempt, name) for name in _PLAIN},
@@ -98,16 +94,10 @@ def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
     if attempt.state is not None:
         event.state = _STATE_NUMBERS[attempt.state]
     if attempt.usage_source is not None:
-        event.usage_source = _SOURCE_NUMBERS[attempt.usage_source]
+        event.usage_source = SOURCES[attempt.usage_source]
     if money.state is not None:
-        event.cost.state = _COST_STATE_NUMBERS[money.state]
-    for line in money.lines:
-        event.cost.lines.add(
-            bucket=line.bucket,
-            quantity=line.quantity,
-            rate_picousd_per_million=line.rate_picousd_per_million,
-            amount_picousd=line.amount_picousd,
-        )
+        event.cost.state = COST_STATES[money.state]
+    event.cost.lines.extend(map(line_to_proto, money.lines))
     return event
 
 

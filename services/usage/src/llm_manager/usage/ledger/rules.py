@@ -98,6 +98,8 @@ class Attempt:
     provider_kind: str = ""
     upstream_model: str = ""
     response_model: str = ""
+    response_id: str = ""
+    system_fingerprint: str = ""
     operation: str = ""
     is_stream: bool = False
     error_code: str = ""
@@ -109,6 +111,9 @@ class Attempt:
     end_user: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     defects: tuple[Defect, ...] = ()
+    # What the lines of the cost are made from, where the provider charges other numbers than it counted. Not stored:
+    # the lines say it.
+    billed: Usage | None = None
 
     @property
     def attempted_at(self) -> datetime:
@@ -202,8 +207,9 @@ def _settle_times(attempt: Attempt) -> Attempt:
 
 
 def _settle_counts(attempt: Attempt) -> Attempt:
-    if any(getattr(attempt.usage, name) > MAX_COUNT for name in BUCKETS):
-        unknown = replace(attempt, usage=Usage(), usage_source=UsageSource.UNKNOWN, money=_UNKNOWN_MONEY)
+    counts = [attempt.usage, attempt.billed or Usage()]
+    if any(getattr(usage, name) > MAX_COUNT for usage in counts for name in BUCKETS):
+        unknown = replace(attempt, usage=Usage(), billed=None, usage_source=UsageSource.UNKNOWN, money=_UNKNOWN_MONEY)
         return _flag(unknown, Defect.COUNTS_IMPLAUSIBLE)
     if attempt.usage_source is None:
         return _flag(replace(attempt, usage_source=UsageSource.UNKNOWN), Defect.USAGE_SOURCE_MISSING)
@@ -253,7 +259,8 @@ def _lines_defect(attempt: Attempt) -> Defect | None:
     if not all(line.adds_up for line in lines):
         return Defect.LINE_IS_NOT_QUANTITY_TIMES_RATE
     billed = {line.bucket: line.quantity for line in lines}
-    used = {name: count for name in BUCKETS if (count := getattr(attempt.usage, name))}
+    charged = attempt.usage if attempt.billed is None else attempt.billed
+    used = {name: count for name in BUCKETS if (count := getattr(charged, name))}
     # requests are counted for statistics, and have a line only where a price names them
     if "requests" not in billed:
         used.pop("requests", None)

@@ -22,7 +22,7 @@ _PLAIN = (
     *("event_id", "app_id", "api_key_id", "request_id", "attempt", "started_at", "duration_ms"),
     *("time_to_first_token_ms", "requested_model", "configuration", "provider", "provider_kind", "upstream_model"),
     *("response_model", "operation", "is_stream", "error_code", "upstream_status", "upstream_request_id"),
-    *("finish_reason", "native_finish_reason", "end_user"),
+    *("finish_reason", "native_finish_reason", "end_user", "response_id", "system_fingerprint"),
 )
 COLUMNS = (
     *_PLAIN,

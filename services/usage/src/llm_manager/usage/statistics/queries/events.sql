@@ -22,6 +22,8 @@ SELECT
     finish_reason,
     native_finish_reason,
     end_user,
+    response_id,
+    system_fingerprint,
     tags,
     input_uncached,
     cache_read,
