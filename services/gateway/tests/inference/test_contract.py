@@ -1,4 +1,4 @@
-"""Neutral words and the messages of the contract say the same."""
+"""Messages of a worker are read whole."""
 
 from __future__ import annotations
 
@@ -10,86 +10,8 @@ from llm_manager.core import deltas
 from llm_manager.core import messages as words
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import BUCKETS, Usage, UsageReport, UsageSource
-from llm_manager.gateway.inference.contract import chat_input, embeddings_input, outcome_of, piece_of
-from llm_manager.gateway.inference.rules import Outcome, Piece
-
-CALL = words.ToolCall(id="c", name="f", arguments="{")
-
-
-def test_a_chat_travels_whole() -> None:
-    chat = words.ChatInput(
-        messages=(
-            words.Message(
-                role="user", name="ann", parts=(words.Text(text="a"), words.Media(data=b"x", mime_type="i/p"))
-            ),
-            words.Message(role="user", parts=(words.Media(url="u", detail="low"), words.Media(file_id="f"))),
-            words.Message(role="assistant", parts=(words.Reasoning(text="r"), words.Refusal(text="n"), CALL)),
-            words.Message(role="tool", parts=(words.ToolResult(tool_call_id="c", content="d", is_error=True),)),
-            words.Message(role="system", parts=(words.OpaqueBlock(dialect="x", json=b"{}"),)),
-        ),
-        tools=(words.Tool(name="f", description="d", parameters=b"{}", is_strict=False), words.Tool(name="g")),
-        tool_choice=words.ToolChoice(mode="named", name="f", parallel=False),
-        response_format=words.ResponseFormat(kind="json_schema", name="s", schema=b"{}", is_strict=True),
-        sampling=words.Sampling(max_tokens=0, temperature=0.0, seed=-1, stop=("a", "b"), n=2, logprobs=False),
-        extension=b'{"x":1}',
-    )
-    part = chat_pb2.Part
-    expected = chat_pb2.ChatInput(
-        messages=[
-            chat_pb2.Message(
-                role=chat_pb2.ROLE_USER,
-                name="ann",
-                parts=[part(text="a"), part(media=chat_pb2.Media(data=b"x", mime_type="i/p"))],
-            ),
-            chat_pb2.Message(
-                role=chat_pb2.ROLE_USER,
-                parts=[part(media=chat_pb2.Media(url="u", detail="low")), part(media=chat_pb2.Media(file_id="f"))],
-            ),
-            chat_pb2.Message(
-                role=chat_pb2.ROLE_ASSISTANT,
-                parts=[
-                    part(reasoning="r"),
-                    part(refusal="n"),
-                    part(tool_call=chat_pb2.ToolCall(id="c", name="f", arguments="{")),
-                ],
-            ),
-            chat_pb2.Message(
-                role=chat_pb2.ROLE_TOOL,
-                parts=[part(tool_result=chat_pb2.ToolResult(tool_call_id="c", content="d", is_error=True))],
-            ),
-            chat_pb2.Message(
-                role=chat_pb2.ROLE_SYSTEM, parts=[part(opaque=chat_pb2.OpaqueBlock(dialect="x", json=b"{}"))]
-            ),
-        ],
-        tools=[
-            chat_pb2.Tool(name="f", description="d", parameters=b"{}", is_strict=False),
-            chat_pb2.Tool(name="g"),
-        ],
-        tool_choice=chat_pb2.ToolChoice(mode=chat_pb2.ToolChoice.MODE_NAMED, name="f", parallel=False),
-        response_format=chat_pb2.ResponseFormat(
-            kind=chat_pb2.ResponseFormat.KIND_JSON_SCHEMA, name="s", schema=b"{}", is_strict=True
-        ),
-        sampling=chat_pb2.Sampling(max_tokens=0, temperature=0.0, seed=-1, stop=["a", "b"], n=2, logprobs=False),
-        extension=b'{"x":1}',
-    )
-    assert chat_input(chat) == expected
-
-
-def test_what_was_not_said_is_absent_and_not_zero() -> None:
-    message = chat_input(words.ChatInput(messages=()))
-    assert message == chat_pb2.ChatInput(sampling=chat_pb2.Sampling())
-    assert not message.sampling.HasField("temperature")
-    assert not message.HasField("tool_choice")
-
-
-def test_every_field_of_sampling_has_the_same_name_in_the_contract() -> None:
-    assert set(words.Sampling.__struct_fields__) == set(chat_pb2.Sampling.DESCRIPTOR.fields_by_name)
-
-
-def test_embeddings_travel_whole() -> None:
-    asked = words.EmbeddingsInput(texts=("a", "b"), dimensions=3, extension=b"{}")
-    assert embeddings_input(asked) == chat_pb2.EmbeddingsInput(texts=["a", "b"], dimensions=3, extension=b"{}")
-    assert not embeddings_input(words.EmbeddingsInput(texts=("a",))).HasField("dimensions")
+from llm_manager.gateway.inference.contract import outcome_of, piece_of
+from llm_manager.gateway.inference.rules import Opening, Outcome, Piece
 
 
 def test_a_piece_is_read_whole() -> None:
@@ -109,6 +31,9 @@ def test_a_piece_is_read_whole() -> None:
         ],
         embeddings=[chat_pb2.Embedding(values=[0.5, 1.0])],
         models=[chat_pb2.Model(id="m", created=1, owned_by="o", native=b"{}")],
+        rerank=[chat_pb2.RerankResult(index=1, score=0.5)],
+        token_count=chat_pb2.TokenCount(input_tokens=7),
+        opening=infer_pb2.Opening(upstream_request_id="u", upstream_headers={"a": "b"}, warnings=["w"]),
     )
     assert piece_of(chunk.SerializeToString()) == Piece(
         info=deltas.AnswerInfo(id="i", model="m", created=5, system_fingerprint="f", service_tier="t"),
@@ -124,6 +49,9 @@ def test_a_piece_is_read_whole() -> None:
         ),
         embeddings=((0.5, 1.0),),
         models=(deltas.Model(id="m", created=1, owned_by="o", native=b"{}"),),
+        rerank=(deltas.RerankResult(index=1, score=0.5),),
+        token_count=deltas.TokenCount(input_tokens=7),
+        opening=Opening("u", {"a": "b"}, ("w",)),
     )
 
 
@@ -133,17 +61,19 @@ def test_every_bucket_is_read(bucket: str) -> None:
         usage=event_pb2.Usage(**{bucket: 7}),
         usage_source=event_pb2.USAGE_SOURCE_PROVIDER,
         raw_usage=b"{}",
+        billed_usage=event_pb2.Usage(output_text=1),
         cost=event_pb2.Cost(state=event_pb2.COST_STATE_REPORTED, total_picousd=5, price_version="v"),
         upstream_request_id="up",
         response_model="m",
     )
-    done = infer_pb2.Done(event=event, upstream_headers={"x-ratelimit-limit-requests": "9"})
+    done = infer_pb2.Done(event=event, upstream_headers={"x-ratelimit-limit-requests": "9"}, warnings=["w"])
     assert outcome_of(done.SerializeToString()) == Outcome(
-        report=UsageReport(Usage(**{bucket: 7}), UsageSource.PROVIDER, b"{}"),
+        report=UsageReport(Usage(**{bucket: 7}), UsageSource.PROVIDER, b"{}", billed=Usage(output_text=1)),
         cost=Cost(CostState.REPORTED, 5, price_version="v"),
         upstream_request_id="up",
         upstream_headers={"x-ratelimit-limit-requests": "9"},
         response_model="m",
+        warnings=("w",),
     )
 
 

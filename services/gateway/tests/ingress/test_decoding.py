@@ -60,7 +60,7 @@ def test_brackets_inside_strings_do_not_count_as_nesting() -> None:
 
 
 def test_what_cannot_be_said_is_named_with_its_path() -> None:
-    body = b'{"messages":[{"role":"user","content":[{"type":"text","text":"x","cache_control":{}}]}]}'
+    body = b'{"messages":[{"role":"user","content":[{"type":"text","text":"x","weight":{}}]}]}'
     with pytest.raises(UnsupportedParameter) as caught:
         decode(body, ChatRequest)
-    assert caught.value.param == "messages[0].content[0].cache_control"
+    assert caught.value.param == "messages[0].content[0].weight"

@@ -6,11 +6,11 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
 
-from llm_manager.core.facts import load_facts
 from llm_manager.gateway import health
 from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
@@ -20,14 +20,19 @@ from llm_manager.gateway.http.edge import Drain, Edge
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
 from llm_manager.gateway.inference.service import Inference
-from llm_manager.gateway.ingress.openai import endpoints as openai
 from llm_manager.gateway.ingress.openai.schemas import BEARER
+from llm_manager.gateway.ingress.responses.service import RESPONSES, StoredResponses
+from llm_manager.gateway.ingress.responses.socket import DRAIN
+from llm_manager.gateway.ingress.responses.store import ResponseStore
+from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.rules import PEPPER_PURPOSE
 from llm_manager.gateway.keys.service import KeyService
 from llm_manager.gateway.keys.store import KeyStore
 from llm_manager.gateway.parts import PARTS, Limits, Parts
+from llm_manager.gateway.probing.service import Prober
+from llm_manager.gateway.probing.store import ProfileStore
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
@@ -73,9 +78,14 @@ def create_app(drain: Drain | None = None) -> GatewayApp:
         redoc_url=None,
     )
     errors.install(app)
-    app.add_middleware(Edge, drain=drain or Drain())
-    for router in (openai.router, keys.router, usage.router, health.router):
+    drain = drain or Drain()
+    app.add_middleware(Edge, drain=drain, rules=ERROR_RULES)
+    DRAIN.put(app, drain)
+    for router in (*ROUTERS, keys.router, usage.router, health.router):
         app.include_router(router)
+    # where Groq's SDK looks for OpenAI's routes
+    for router in OPENAI_ROUTERS:
+        app.include_router(router, prefix="/openai", include_in_schema=False)
     return app
 
 
@@ -129,7 +139,7 @@ async def _build(
     environ: Mapping[str, str],
     silence_seconds: float,
 ) -> Parts:
-    box, facts = SecretBox(settings.master_key_bytes()), load_facts()
+    box, facts = SecretBox(settings.master_key_bytes()), settings.known_facts()
     pepper = box.derive(PEPPER_PURPOSE)
     token = settings.nats_token.reveal() if settings.nats_token else None
     bus = await stack.enter_async_context(connect(settings.nats_url, name="gateway", token=token, on_lost=ops.fail))
@@ -153,7 +163,13 @@ async def _build(
     keys.KEYS.put(app, KeyService(KeyStore(database), catalogue, pepper=pepper))
     usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack)))
     users.DOOR.put(app, AdminDoor(database))
+    responses = StoredResponses(ResponseStore(database, box), retention=timedelta(hours=settings.responses_hours))
+    RESPONSES.put(app, responses)
+    await stack.enter_async_context(responses.purging())
     await stack.enter_async_context(lost.recording())
+    if settings.probe_providers:
+        prober = Prober(catalogue, parts.models, parts.inference, ProfileStore(database), facts=facts.get)
+        await stack.enter_async_context(prober.probing())
     return parts
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from llm_manager.core.facts import Facts, FactsError, load_facts
 from llm_manager.core.ids import parse_api_key
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import ServiceSettings, SettingsError
@@ -39,7 +42,24 @@ class GatewaySettings(ServiceSettings):
     max_body_bytes: int = Field(33_554_432, ge=1024, description="Largest request body.")
     heartbeat_seconds: float = Field(10.0, gt=0, le=15, description="Longest silence of a stream.")
     request_timeout_seconds: float = Field(600.0, gt=0, description="Longest time for one request.")
+    responses_hours: float = Field(720.0, gt=0, description="How long responses of /v1/responses are kept.")
     detect_local_providers: bool = Field(True, description="Whether to look for providers on this machine.")
+    probe_providers: bool = Field(True, description="Whether to ask servers of kind custom once what they can do.")
+
+    facts_dir: Path | None = Field(
+        None, description="Folder with provider kinds of your own, <kind>.toml each; the same name replaces ours."
+    )
+
+    def known_facts(self) -> Mapping[str, Facts]:
+        """Return the facts of every kind.
+
+        Raises:
+            SettingsError: a file in the folder is wrong; the message names it and the key.
+        """
+        try:
+            return load_facts(self.facts_dir)
+        except FactsError as error:
+            raise SettingsError(str(error)) from error
 
     def master_key_bytes(self) -> bytes:
         """Return the master key.

@@ -83,6 +83,8 @@ class Provider(Table):
     kind: Mapped[str] = mapped_column(String(50))
     base_url: Mapped[str] = mapped_column(String(2000), default="")
     credential: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+    profile: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    probing_until: Mapped[datetime | None] = mapped_column(Instant, default=None)
 
 
 class Configuration(Table):
@@ -93,6 +95,10 @@ class Configuration(Table):
     provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id"), index=True)
     upstream_model: Mapped[str] = mapped_column(String(512))
     tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    adapts_parameters: Mapped[bool] = mapped_column(default=False)
+    capabilities: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    context_window: Mapped[int | None] = mapped_column(default=None)
+    max_output_tokens: Mapped[int | None] = mapped_column(default=None)
     provider: Mapped[Provider] = relationship(lazy="joined", innerjoin=True)
 
 
@@ -111,3 +117,21 @@ class User(Table):
     __tablename__ = "users"
     name: Mapped[str] = mapped_column(String(200), unique=True)
     password_hash: Mapped[str] = mapped_column(String(200))
+
+
+class StoredResponse(Table):
+    """A response of the Responses API. Unlike every other row it is the content of an app: it is deleted when the app
+    asks for it or its time is over. `input` and `response` are sealed envelopes.
+    """
+
+    __tablename__ = "stored_responses"
+    # a provider's own id, which is longer than ours; unique for each app, whatever providers make up
+    id: Mapped[str] = mapped_column(String(512), primary_key=True)
+    app_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    previous_id: Mapped[str] = mapped_column(String(512), default="")
+    model: Mapped[str] = mapped_column(String(512))
+    provider: Mapped[str] = mapped_column(String(200))
+    is_upstream: Mapped[bool] = mapped_column(default=False)
+    expires_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    input: Mapped[bytes] = mapped_column(LargeBinary)
+    response: Mapped[bytes] = mapped_column(LargeBinary)

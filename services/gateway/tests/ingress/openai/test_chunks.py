@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletionChunk
 
 from llm_manager.core.deltas import (
+    Annotation,
     AnswerInfo,
     Delta,
     Finish,
@@ -113,9 +115,22 @@ def test_reasoning_refusal_and_logprobs_have_their_places() -> None:
     assert said[3]["logprobs"] == {"content": [{"token": "a"}]}
 
 
-def test_blocks_of_other_dialects_are_left_out() -> None:
-    block = OpaqueDelta(block=OpaqueBlock(dialect="anthropic_messages", json=b"{}"))
-    assert len(_chunks(block, TextDelta(text="a"), STOP)) == 3
+@pytest.mark.requirement("B-17", "T-14")
+def test_provider_s_blocks_and_annotations_come_in_one_chunk_before_the_finish() -> None:
+    blocks = [OpaqueDelta(block=OpaqueBlock(dialect="anthropic_messages", json=b'{"n":%d}' % n)) for n in (1, 2)]
+    cited = Annotation(json=b'{"type":"url_citation"}')
+    said = _choices(_chunks(TextDelta(text="a"), cited, *blocks, STOP))
+    assert [choice["delta"] for choice in said[1:]] == [
+        {"content": "a"},
+        {
+            "annotations": [{"type": "url_citation"}],
+            "provider_blocks": [
+                {"dialect": "anthropic_messages", "block": {"n": 1}},
+                {"dialect": "anthropic_messages", "block": {"n": 2}},
+            ],
+        },
+        {},
+    ]
 
 
 def test_an_answer_without_a_word_about_itself_still_has_an_identity() -> None:
@@ -171,3 +186,25 @@ def test_characters_are_counted_for_estimates() -> None:
 def test_a_native_event_that_is_no_chunk_is_an_error() -> None:
     with pytest.raises(UpstreamProtocolError):
         NativeChunks(FALLBACK, include_usage=False).write(Piece(native=(b"not json",)))
+
+
+def test_who_speaks_of_functions_gets_function_calls() -> None:
+    writer = NeutralChunks(FALLBACK, include_usage=False, calls_functions=True)
+    deltas: tuple[Delta, ...] = (
+        ToolCallStart(index=0, id="c0", name="look"),
+        ToolCallArguments(index=0, fragment="{}"),
+        ToolCallStart(index=1, id="c1", name="see"),
+        ToolCallArguments(index=1, fragment="[]"),
+        Finish(reason="tool_calls"),
+    )
+    chunks = [json.loads(chunk) for chunk in writer.write(Piece(info=INFO, deltas=deltas))]
+    assert [choice["delta"] for choice in _choices(chunks)] == [
+        {"role": "assistant", "content": None},
+        {"function_call": {"name": "look", "arguments": ""}},
+        {"function_call": {"arguments": "{}"}},
+        {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "see", "arguments": ""}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "[]"}}]},
+        {},
+    ]
+    assert _choices(chunks)[-1]["finish_reason"] == "function_call"
+    assert all(ChatCompletionChunk.model_validate(chunk) for chunk in chunks)

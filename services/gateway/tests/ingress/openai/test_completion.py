@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from openai.types.chat import ChatCompletion
 
 from llm_manager.core.deltas import (
+    Annotation,
     AnswerInfo,
     Finish,
     Logprobs,
+    OpaqueDelta,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -17,6 +20,7 @@ from llm_manager.core.deltas import (
     ToolCallStart,
 )
 from llm_manager.core.errors import UpstreamProtocolError
+from llm_manager.core.messages import OpaqueBlock
 from llm_manager.gateway.inference.rules import Piece
 from llm_manager.gateway.ingress.openai.completion import Completion, with_usage
 
@@ -105,3 +109,51 @@ def test_a_usage_that_a_worker_forgot_is_replaced() -> None:
 def test_a_native_answer_that_is_no_object_is_an_error(body: bytes) -> None:
     with pytest.raises(UpstreamProtocolError):
         with_usage(body, b"null")
+
+
+CALLS = (
+    ToolCallStart(index=0, id="c0", name="look"),
+    ToolCallArguments(index=0, fragment='{"a":1}'),
+    ToolCallStart(index=1, id="c1", name="see"),
+    ToolCallArguments(index=1, fragment="{}"),
+    Finish(reason="tool_calls"),
+)
+
+
+def test_who_speaks_of_functions_gets_a_function_call() -> None:
+    completion = Completion(INFO, calls_functions=True)
+    completion.add(Piece(deltas=(*CALLS[:2], CALLS[-1])))
+    body = completion.body(b"null")
+    (choice,) = json.loads(body)["choices"]
+    assert choice["finish_reason"] == "function_call"
+    function = {"name": "look", "arguments": '{"a":1}'}
+    assert choice["message"] == {"role": "assistant", "content": None, "refusal": None, "function_call": function}
+    assert ChatCompletion.model_validate_json(body, strict=True).choices[0].message.function_call is not None
+
+
+def test_more_calls_than_a_function_call_can_say_are_not_lost() -> None:
+    completion = Completion(INFO, calls_functions=True)
+    completion.add(Piece(deltas=CALLS))
+    (choice,) = completion.choices()
+    assert choice["message"] == {
+        "role": "assistant", "content": None, "refusal": None,
+        "function_call": {"name": "look", "arguments": '{"a":1}'},
+        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "see", "arguments": "{}"}}],
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("B-17", "T-14")
+def test_an_answer_carries_the_blocks_of_its_provider_and_what_it_cites() -> None:
+    block = b'{"type":"redacted_thinking", "data":"x=="}'
+    cited = {"end_index": 2, "start_index": 0, "title": "t", "url": "https://example.org"}
+    annotation = json.dumps({"type": "url_citation", "url_citation": cited}).encode()
+    completion = Completion(INFO)
+    completion.add(Piece(deltas=(TextDelta(text="Hi"), Annotation(json=annotation))))
+    opaque = OpaqueDelta(block=OpaqueBlock(dialect="anthropic_messages", json=block))
+    completion.add(Piece(deltas=(opaque, Finish(reason="stop"))))
+    body = completion.body(b"null")
+    assert b'{"dialect":"anthropic_messages","block":' + block + b"}" in body
+    parsed = ChatCompletion.model_validate_json(body, strict=True)
+    annotations = parsed.choices[0].message.annotations
+    assert annotations is not None
+    assert annotations[0].url_citation.url == "https://example.org"

@@ -10,7 +10,7 @@ import pytest
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
 from llm_manager.core.messages import EmbeddingsInput
-from llm_manager.gateway.ingress.openai.embeddings import embeddings_body, embeddings_input
+from llm_manager.gateway.ingress.openai.embeddings import embeddings_body, embeddings_input, with_id
 
 
 def test_one_text_and_many_are_translated() -> None:
@@ -18,6 +18,21 @@ def test_one_text_and_many_are_translated() -> None:
     assert embeddings_input(b'{"model":"m","input":["a","b"],"dimensions":8,"truncate":"END"}') == EmbeddingsInput(
         texts=("a", "b"), dimensions=8, extension=b'{"truncate":"END"}'
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("query", "search_query"), ("passage", "search_document"), ("clustering", "clustering"), (None, "")],
+)
+def test_what_the_vectors_are_for_is_said_in_several_words(said: str | None, meant: str) -> None:
+    body = json.dumps({"model": "m", "input": "a", "input_type": said}).encode()
+    assert embeddings_input(body) == EmbeddingsInput(texts=("a",), purpose=meant)  # pyright: ignore[reportArgumentType] # one of the words
+
+
+def test_a_purpose_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        embeddings_input(b'{"model":"m","input":"a","input_type":"poetry"}')
+    assert caught.value.param == "input_type"
 
 
 @pytest.mark.parametrize("tokens", [b"[1,2]", b"[[1,2],[3]]"])
@@ -36,9 +51,10 @@ def test_nothing_to_embed_is_refused(text: bytes) -> None:
 
 def test_vectors_are_rendered_as_numbers_and_as_base64() -> None:
     vectors = [(0.5, -1.0), (0.25, 2.0)]
-    plain = json.loads(embeddings_body(vectors, model="m", usage=b"null", encoding_format=None))
-    packed = json.loads(embeddings_body(vectors, model="m", usage=b"null", encoding_format="base64"))
+    plain = json.loads(embeddings_body(vectors, answer_id="e", model="m", usage=b"null", encoding_format=None))
+    packed = json.loads(embeddings_body(vectors, answer_id="e", model="m", usage=b"null", encoding_format="base64"))
     assert plain == {
+        "id": "e",
         "object": "list",
         "data": [
             {"object": "embedding", "index": 0, "embedding": [0.5, -1.0]},
@@ -48,3 +64,15 @@ def test_vectors_are_rendered_as_numbers_and_as_base64() -> None:
         "usage": None,
     }
     assert [struct.unpack("<2f", base64.b64decode(item["embedding"])) for item in packed["data"]] == vectors
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"object":"list"}', b'{"id":"e","object":"list"}'),
+        (b'{"id":"x","object":"list"}', b'{"id":"x","object":"list"}'),
+        (b"[]", b"[]"),
+    ],
+)
+def test_an_answer_gets_an_id_where_it_has_none(body: bytes, named: bytes) -> None:
+    assert with_id(body, "e") == named

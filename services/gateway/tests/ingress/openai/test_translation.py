@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
@@ -13,6 +14,7 @@ from llm_manager.core.messages import (
     ChatInput,
     Media,
     Message,
+    OpaqueBlock,
     Reasoning,
     Refusal,
     ResponseFormat,
@@ -23,7 +25,9 @@ from llm_manager.core.messages import (
     ToolChoice,
     ToolResult,
 )
-from llm_manager.gateway.ingress.openai.translation import chat_input, prompt_characters
+from llm_manager.gateway.ingress.openai.chat_request import ChatHead
+from llm_manager.gateway.ingress.openai.translation import chat_input
+from llm_manager.gateway.ingress.prompt import prompt_characters
 
 USER = {"role": "user", "content": "Hi"}
 PIXEL = base64.b64encode(b"\x89PNG").decode()
@@ -111,7 +115,7 @@ def test_absent_stays_absent() -> None:
 def test_our_own_answer_can_be_sent_back_whole() -> None:
     answer: dict[str, Any] = {
         "role": "assistant", "content": "Hello", "refusal": None, "annotations": [], "audio": None,
-        "function_call": None, "tool_calls": None, "reasoning_content": None,
+        "function_call": None, "tool_calls": None, "reasoning_content": None, "parsed": {"a": 1},
     }  # fmt: skip
     assert chat_input(_body(messages=[answer])).messages[0].parts == (Text(text="Hello"),)
 
@@ -133,14 +137,29 @@ def test_the_description_of_a_schema_moves_into_the_schema() -> None:
 
 
 UNSAYABLE: list[tuple[dict[str, Any], str]] = [
-    ({"messages": [{"role": "function", "content": "x", "name": "f"}]}, "messages[0].role"),
+    ({"messages": [{"role": "oracle", "content": "x", "name": "f"}]}, "messages[0].role"),
     ({"messages": [{"role": "user", "content": [{"type": "video_url"}]}]}, "messages[0].content[0].type"),
-    ({"messages": [{"role": "user", "content": "x", "cache_control": {}}]}, "messages[0].cache_control"),
+    ({"messages": [{"role": "user", "content": "x", "weight": 0}]}, "messages[0].weight"),
     ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type"),
-    ({"functions": [{"name": "f"}]}, "functions"),
-    ({"function_call": "auto"}, "function_call"),
+    ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice.type"),
+    ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
 ]
+LOOK = _tool(name="look")
 WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"messages": [{"role": "user", "content": "x", "cache_control": {}}]}, "messages[0].cache_control.type"),
+    ({"messages": [{"role": "function", "content": "x", "name": "f"}]}, "messages[0].name"),
+    ({"tools": [LOOK], "functions": [{"name": "f"}]}, "functions"),
+    ({"tool_choice": "auto", "function_call": "auto"}, "function_call"),
+    (
+        {
+            "tools": [LOOK],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [_tool(name="x")]}},
+        },
+        "tool_choice.allowed_tools.tools[0].function.name",
+    ),
+    ({"reasoning_effort": "low", "reasoning": {"effort": "high"}}, "reasoning.effort"),
+    ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 9}, "reasoning": {"max_tokens": 8}}, "reasoning.max_tokens"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"messages": [{"role": "assistant"}]}, "messages[0].content"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
@@ -175,6 +194,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.requirement("B-14")
 @pytest.mark.parametrize(("members", "param"), UNSAYABLE)
 def test_what_neutral_words_cannot_say_is_refused_by_name(members: dict[str, Any], param: str) -> None:
     with pytest.raises(UnsupportedParameter) as caught:
@@ -187,6 +207,117 @@ def test_a_wrong_value_is_refused_by_name(members: dict[str, Any], param: str) -
     with pytest.raises(InvalidRequest) as caught:
         chat_input(_body(**members))
     assert caught.value.param == param
+
+
+@pytest.mark.requirement("B-17", "T-14")
+def test_the_blocks_of_a_provider_come_back_byte_for_byte() -> None:
+    block = b'{"type":"thinking", "thinking":"","signature":"E\\u00e9+/=="}'
+    said = b'{"role":"assistant","content":"A cat","reasoning_content":"hm","provider_blocks":['
+    said += b'{"dialect":"anthropic_messages","block":' + block + b"}]}"
+    body = b'{"model":"m","messages":[{"role":"user","content":"Hi"},' + said + b"]}"
+    assert chat_input(body).messages[1].parts == (
+        Reasoning(text="hm"),
+        Text(text="A cat"),
+        OpaqueBlock(dialect="anthropic_messages", json=block),
+    )
+
+
+def test_cache_hints_are_read_from_parts_messages_and_tools() -> None:
+    kept, long = {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}
+    url = {"url": "https://example.org/a.png"}
+    body = _body(
+        messages=[
+            {"role": "system", "content": "Be brief", "cache_control": long},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "a", "cache_control": kept},
+                    {"type": "image_url", "image_url": url, "cache_control": long},
+                    {"type": "text", "text": "b"},
+                ],
+            },
+            {"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": "x", "cache_control": kept}]},
+        ],
+        tools=[{**LOOK, "cache_control": long}, _tool(name="see", cache_control=kept)],
+    )
+    asked = chat_input(body)
+    assert [message.parts for message in asked.messages] == [
+        (Text(text="Be brief", cache_ttl="1h"),),
+        (Text(text="a", cache_ttl="5m"), Media(url="https://example.org/a.png", cache_ttl="1h"), Text(text="b")),
+        (ToolResult(tool_call_id="c", content="x", cache_ttl="5m"),),
+    ]
+    assert [tool.cache_ttl for tool in asked.tools] == ["1h", "5m"]
+
+
+def test_a_tool_may_answer_with_a_picture() -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
+    answer = {"role": "tool", "tool_call_id": "c", "name": "see", "content": [{"type": "text", "text": "x"}, picture]}
+    (message,) = chat_input(_body(messages=[answer])).messages
+    media = (Media(mime_type="image/png", data=b"\x89PNG"),)
+    assert message.parts == (ToolResult(tool_call_id="c", content="x", name="see", media=media),)
+
+
+@pytest.mark.parametrize(
+    ("members", "sampling"),
+    [
+        ({"reasoning": {"effort": "high", "exclude": True}}, Sampling(reasoning_effort="high", shows_reasoning=False)),
+        ({"reasoning": {"max_tokens": 900}}, Sampling(reasoning_budget=900)),
+        ({"reasoning": {"enabled": True}}, Sampling(reasoning_effort="medium")),
+        ({"reasoning": {"enabled": False}}, Sampling(reasoning_effort="none")),
+        ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, Sampling(reasoning_effort="low")),
+        ({"include_reasoning": False}, Sampling(shows_reasoning=False)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, Sampling(reasoning_budget=1024)),
+        ({"thinking": {"type": "disabled"}}, Sampling(reasoning_budget=0)),
+    ],
+)
+def test_reasoning_is_asked_in_the_words_of_three_dialects(members: dict[str, Any], sampling: Sampling) -> None:
+    asked = chat_input(_body(**members))
+    assert (asked.sampling, asked.extension) == (sampling, b"")
+
+
+def test_thinking_that_is_up_to_the_model_goes_to_a_provider_that_knows_it() -> None:
+    asked = chat_input(_body(thinking={"type": "adaptive", "display": "summarized"}))
+    assert asked.sampling == Sampling(shows_reasoning=True)
+    assert json.loads(asked.extension) == {"thinking": {"type": "adaptive", "display": "summarized"}}
+
+
+def test_some_of_the_tools_may_be_allowed() -> None:
+    allowed = {"mode": "required", "tools": [LOOK]}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    asked = chat_input(_body(tools=[LOOK, _tool(name="see")], tool_choice=choice, parallel_tool_calls=True))
+    assert asked.tool_choice == ToolChoice(mode="required", parallel=True, allowed=("look",))
+    assert asked.tools == (Tool(name="look"), Tool(name="see"))
+
+
+def test_functions_of_the_time_before_tools_are_tools() -> None:
+    called = {"role": "assistant", "content": None, "function_call": {"name": "look", "arguments": "{}"}}
+    asked = chat_input(
+        _body(
+            messages=[
+                USER,
+                called,
+                {"role": "function", "name": "look", "content": "a cat"},
+                called,
+                {"role": "function", "name": "look", "content": None},
+            ],
+            functions=[{"name": "look", "parameters": {"type": "object"}}],
+            function_call={"name": "look"},
+        )
+    )
+    assert [message.parts for message in asked.messages[1:]] == [
+        (ToolCall(id="call_1", name="look", arguments="{}"),),
+        (ToolResult(tool_call_id="call_1", content="a cat", name="look"),),
+        (ToolCall(id="call_2", name="look", arguments="{}"),),
+        (ToolResult(tool_call_id="call_2", content="", name="look"),),
+    ]
+    assert asked.tools == (Tool(name="look", parameters=b'{"type": "object"}'),)
+    assert (asked.tool_choice, asked.extension) == (ToolChoice(mode="named", name="look"), b"")
+
+
+def test_who_sends_functions_wants_function_calls_back() -> None:
+    assert msgspec.json.decode(_body(functions=[{"name": "f"}]), type=ChatHead).calls_functions
+    assert not msgspec.json.decode(_body(functions=None), type=ChatHead).calls_functions
+    assert not msgspec.json.decode(_body(tools=[LOOK]), type=ChatHead).calls_functions
 
 
 def test_the_prompt_is_counted_by_its_texts() -> None:

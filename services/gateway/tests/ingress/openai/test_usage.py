@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import BUCKETS, Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Outcome
-from llm_manager.gateway.ingress.openai.usage import chat_usage, embeddings_usage, usd
+from llm_manager.gateway.ingress.money import usd
+from llm_manager.gateway.ingress.openai.usage import chat_usage, embeddings_usage
 
 COUNTS = st.fixed_dictionaries({name: st.integers(0, 10**9) for name in BUCKETS})
 

@@ -88,6 +88,10 @@ class ModelDirectory:
                 return _prefixed(provider, model)
         raise snapshot.not_found(model_id)
 
+    async def offered_by(self, provider: ProviderRecord, caller: Caller) -> Sequence[Model]:
+        """Return what one provider lists, by its own names; nothing when it cannot be asked."""
+        return (await self._models_of(provider, caller) if self._can_list(provider) else None) or ()
+
     def _can_list(self, provider: ProviderRecord) -> bool:
         facts = self._facts(provider.kind)
         return facts is not None and "models" in facts.operations
@@ -154,4 +158,5 @@ def _named(snapshot: Snapshot) -> list[Model]:
 
 
 def _prefixed(provider: ProviderRecord, model: Model) -> Model:
-    return Model(id=f"{provider.name}/{model.id}", created=model.created, owned_by=model.owned_by or provider.name)
+    owner = model.owned_by or provider.name
+    return Model(id=f"{provider.name}/{model.id}", created=model.created, owned_by=owner, native=model.native)

@@ -6,12 +6,15 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from llm_manager.core.errors import ModelNotFound
+from llm_manager.core.facts import Capability, Dialect
+from llm_manager.gateway.inference.profile import ModelProfile
 from llm_manager.gateway.inference.rules import Target
 
 _HINTS, _HINT_CANDIDATES = 3, 2_000
@@ -42,6 +45,21 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     hash: str
 
 
+class ProviderProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about a server whose kind leaves it open.
+
+    Args:
+        base_url: where it was asked; at another address the profile says nothing.
+        dialects: that it speaks.
+        capabilities: by upstream model, for those that were asked.
+    """
+
+    base_url: str
+    dialects: tuple[Dialect, ...]
+    capabilities: dict[str, tuple[Capability, ...]]
+    probed_at: datetime
+
+
 class ProviderRecord(Record, frozen=True, kw_only=True):
     """An upstream; `credential` is sealed, empty when it needs none."""
 
@@ -49,16 +67,32 @@ class ProviderRecord(Record, frozen=True, kw_only=True):
     kind: str
     base_url: str = ""
     credential: bytes = b""
+    profile: ProviderProfile | None = None
+
+    @property
+    def known_profile(self) -> ProviderProfile | None:
+        """The profile, unless it is that of another address."""
+        return self.profile if self.profile is not None and self.profile.base_url == self.base_url else None
 
 
 class ConfigurationRecord(Record, frozen=True, kw_only=True):
-    """A named model ready to use; `created` in Unix seconds."""
+    """A named model ready to use; `created` in Unix seconds.
+
+    Args:
+        adapts_parameters: what the provider does not take is left out or brought into range, with a warning, instead
+            of refused.
+        capabilities, context_window, max_output_tokens: see `inference.profile.ModelProfile`.
+    """
 
     name: str
     provider: str
     upstream_model: str
     created: int = 0
     tags: dict[str, str] = {}
+    adapts_parameters: bool = False
+    capabilities: tuple[Capability, ...] | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
 
 
 class AliasRecord(Record, frozen=True, kw_only=True):
@@ -171,12 +205,29 @@ def _of_type(records: Iterable[AnyRecord], kind: type[R]) -> Iterable[R]:
 
 
 def _target(provider: ProviderRecord, upstream_model: str, configuration: ConfigurationRecord | None) -> Target:
-    return Target(
+    known = provider.known_profile
+    probed = known.capabilities.get(upstream_model) if known is not None else None
+    target = Target(
         provider=provider.name,
         kind=provider.kind,
         upstream_model=upstream_model,
         base_url=provider.base_url,
         credential=provider.credential,
-        configuration=configuration.name if configuration else "",
-        tags=configuration.tags if configuration else {},
+        dialects=known.dialects if known is not None else None,
+        profile=ModelProfile(capabilities=None if probed is None else frozenset(probed)),
+    )
+    if configuration is None:
+        return target
+    # what a person says about a model counts more than what was found out
+    abilities = configuration.capabilities if configuration.capabilities is not None else probed
+    return replace(
+        target,
+        configuration=configuration.name,
+        tags=configuration.tags,
+        adapts_parameters=configuration.adapts_parameters,
+        profile=ModelProfile(
+            capabilities=None if abilities is None else frozenset(abilities),
+            context_window=configuration.context_window,
+            max_output_tokens=configuration.max_output_tokens,
+        ),
     )

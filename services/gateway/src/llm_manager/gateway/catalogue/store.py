@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_manager.core.facts import Capability
 from llm_manager.core.ids import ApiKey
 from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Wanted, WantedProvider
 from llm_manager.gateway.catalogue.rules import (
@@ -18,6 +20,7 @@ from llm_manager.gateway.catalogue.rules import (
     AppRecord,
     ConfigurationRecord,
     KeyRecord,
+    ProviderProfile,
     ProviderRecord,
 )
 from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
@@ -38,7 +41,7 @@ async def load_records(database: Database) -> list[AnyRecord]:
         return [
             *(_app(row) for row in await session.scalars(select(App))),
             *(key_record(row) for row in await session.scalars(select(Key))),
-            *(_provider(row) for row in await session.scalars(select(Provider))),
+            *(provider_record(row) for row in await session.scalars(select(Provider))),
             *(_configuration(row) for row in await session.scalars(select(Configuration))),
             *(_alias(row) for row in await session.scalars(select(Alias))),
         ]
@@ -56,7 +59,8 @@ def key_record(row: Key) -> KeyRecord:
     )
 
 
-def _provider(row: Provider) -> ProviderRecord:
+def provider_record(row: Provider) -> ProviderRecord:
+    """Return a provider as it travels."""
     return ProviderRecord(
         id=row.id,
         revision=row.revision,
@@ -65,6 +69,7 @@ def _provider(row: Provider) -> ProviderRecord:
         kind=row.kind,
         base_url=row.base_url,
         credential=row.credential or b"",
+        profile=None if row.profile is None else msgspec.convert(row.profile, ProviderProfile),
     )
 
 
@@ -78,6 +83,10 @@ def _configuration(row: Configuration) -> ConfigurationRecord:
         upstream_model=row.upstream_model,
         created=int(row.created_at.timestamp()),
         tags=row.tags,
+        adapts_parameters=row.adapts_parameters,
+        capabilities=None if row.capabilities is None else msgspec.convert(row.capabilities, tuple[Capability, ...]),
+        context_window=row.context_window,
+        max_output_tokens=row.max_output_tokens,
     )
 
 

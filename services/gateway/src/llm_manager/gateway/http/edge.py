@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_manager.core.errors import Draining, InternalError, LlmManagerError, RequestCancelled
-from llm_manager.gateway.errors import Headers, error_body, error_headers
+from llm_manager.gateway.errors import Headers, error_headers
+from llm_manager.gateway.http.error_shapes import ErrorRule, shape_of
 from llm_manager.gateway.http.exchange import Exchange, attach, request_id_of
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
@@ -23,13 +24,14 @@ _OPEN_WHILE_DRAINING = ("/healthz",)
 class Edge:
     """Wraps the application, outermost of ours.
 
-    Every failure of the tree becomes a body in OpenAI's shape, as long as no byte of the answer was sent. A client
-    that went away is logged as 499 and answered with nothing.
+    Every failure of the tree becomes a body in the shape of the client's dialect, as long as no byte of the answer was
+    sent. A client that went away is logged as 499 and answered with nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, drain: Drain) -> None:
+    def __init__(self, app: ASGIApp, *, drain: Drain, rules: Sequence[ErrorRule] = ()) -> None:
         self._app = app
         self._drain = drain
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,27 +83,25 @@ class Edge:
         except RequestCancelled as error:
             exchange.status, exchange.error_code = error.http_status, error.code
         except LlmManagerError as error:
-            await _fail(error, exchange, send_with_id)
+            await self._fail(error, scope, exchange, send_with_id)
         except asyncio.CancelledError:
             exchange.error_code = RequestCancelled.code
             raise
         except Exception:
             # the process must survive whatever a request triggers; the log has the details, the client gets none
             log.exception("request_failed", request_id=exchange.request_id, path=scope["path"])
-            await _fail(
-                InternalError("The gateway failed; its log of this request id says more."), exchange, send_with_id
-            )
+            failure = InternalError("The gateway failed; its log of this request id says more.")
+            await self._fail(failure, scope, exchange, send_with_id)
 
-
-async def _fail(error: LlmManagerError, exchange: Exchange, send: Send) -> None:
-    exchange.error_code = error.code
-    if exchange.status:
-        # bytes are out, so all that is left is to end the connection without a proper end
-        return
-    body = error_body(error)
-    headers = [*error_headers(error), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async def _fail(self, error: LlmManagerError, scope: Scope, exchange: Exchange, send: Send) -> None:
+        exchange.error_code = error.code
+        if exchange.status:
+            # bytes are out, so all that is left is to end the connection without a proper end
+            return
+        body = shape_of(scope, self._rules)(error, request_id=exchange.request_id)
+        headers = [*error_headers(error), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _report(scope: Scope, exchange: Exchange) -> None:

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from typing import assert_never
 
 from llm_manager.contracts.inference.v1 import infer_pb2
-from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.gateway.inference import contract
 from llm_manager.gateway.inference.rules import Call, EncodedInput, ModelsQuery, NativeBody, Outcome, Piece
 from llm_manager.kit import telemetry
 from llm_manager.kit.bus.requests import FrameStream, Requester
+from llm_manager.kit.wire import questions
 
 # The worker stops at the deadline and says so in its own words; the bus gives up a little later.
 _GRACE_SECONDS = 1.0
@@ -96,6 +97,9 @@ def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest
         ),
         is_stream=call.is_stream,
         timeout_ms=int(call.deadline_seconds * 1000),
+        parameter_policy=(
+            infer_pb2.PARAMETER_POLICY_ADAPT if target.adapts_parameters else infer_pb2.PARAMETER_POLICY_REFUSE
+        ),
     )
     _set_input(request, call)
     return request
@@ -104,14 +108,20 @@ def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest
 def _set_input(request: infer_pb2.InferRequest, call: Call) -> None:
     match call.input:
         case NativeBody():
-            field = request.native_chat if call.operation == "chat" else request.native_embeddings
-            field.dialect, field.body = call.input.dialect, call.input.body
+            native = getattr(request, f"native_{call.operation}")
+            native.MergeFrom(
+                infer_pb2.NativeInput(dialect=call.input.dialect, body=call.input.body, headers=call.input.headers)
+            )
         case ChatInput():
-            request.chat.CopyFrom(contract.chat_input(call.input))
+            request.chat.CopyFrom(questions.chat_to_proto(call.input))
+        case CountTokensInput():
+            request.count_tokens.chat.CopyFrom(questions.chat_to_proto(call.input.chat))
         case EmbeddingsInput():
-            request.embeddings.CopyFrom(contract.embeddings_input(call.input))
+            request.embeddings.CopyFrom(questions.embeddings_to_proto(call.input))
+        case RerankInput():
+            request.rerank.CopyFrom(questions.rerank_to_proto(call.input))
         case EncodedInput():
-            (request.chat if call.operation == "chat" else request.embeddings).MergeFromString(call.input.message)
+            getattr(request, call.operation).MergeFromString(call.input.message)
         case ModelsQuery():
             request.models.SetInParent()
         case _:

@@ -13,20 +13,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from llm_manager.contracts.events.v1 import inference_events_pb2 as events_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import LlmManagerError
-from llm_manager.core.usage import BUCKETS, UsageReport, UsageSource
+from llm_manager.core.usage import UsageReport
 from llm_manager.gateway.inference.rules import Call
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.publisher import publish_durable
+from llm_manager.kit.wire.accounts import SOURCES, usage_to_proto
 
 log = structlog.stdlib.get_logger("gateway")
 
 _STARTED, _COMPLETED = "llm.v1.event.inference.started", "llm.v1.event.inference.completed"
 _MAX_WAITING = 1_000
 _PUBLISH_SECONDS = 30.0
-_SOURCES = {
-    UsageSource.ESTIMATED: event_pb2.USAGE_SOURCE_ESTIMATED,
-    UsageSource.UNKNOWN: event_pb2.USAGE_SOURCE_UNKNOWN,
-}
 
 
 def _instant(seconds: float) -> Timestamp:
@@ -152,7 +149,7 @@ class LostAttempts:
 
 
 def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
-    call, usage = attempt.call, attempt.report.usage
+    call = attempt.call
     is_cancelled = attempt.error_code == "cancelled"
     return event_pb2.UsageRecorded(
         event_id=attempt.attempt_id,
@@ -171,8 +168,8 @@ def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
         is_stream=call.is_stream,
         state=event_pb2.ATTEMPT_STATE_CANCELLED if is_cancelled else event_pb2.ATTEMPT_STATE_ERROR,
         error_code=attempt.error_code,
-        usage=event_pb2.Usage(**{name: getattr(usage, name) for name in BUCKETS}),
-        usage_source=_SOURCES[attempt.report.source],
+        usage=usage_to_proto(attempt.report.usage),
+        usage_source=SOURCES[attempt.report.source],
         cost=event_pb2.Cost(state=event_pb2.COST_STATE_UNPRICED),
         end_user=call.end_user,
         tags=call.target.tags,

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llm_manager.core.deltas import AnswerInfo, Delta, Model
-from llm_manager.core.messages import ChatInput, EmbeddingsInput
+from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
+from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
+from llm_manager.gateway.inference.profile import ModelProfile
 
-Operation = Literal["chat", "embeddings", "models"]
+Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
 
 # A rule of thumb that OpenAI states for English text; used only where no report exists, and marked as an estimate.
 # Source: https://help.openai.com/en/articles/4936856, read on 2026-11-24.
@@ -21,10 +22,15 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class NativeBody:
-    """A body in the client's dialect, which the provider speaks too."""
+    """A body in the client's dialect, which the provider speaks too.
+
+    Args:
+        headers: those of the client that belong to the dialect (anthropic-beta), lower-case names.
+    """
 
     dialect: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class ModelsQuery:
     """The question which models there are."""
 
 
-Input = NativeBody | ChatInput | EmbeddingsInput | EncodedInput | ModelsQuery
+NeutralInput = ChatInput | EmbeddingsInput | RerankInput | CountTokensInput
+Input = NativeBody | NeutralInput | EncodedInput | ModelsQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call goes. `credential` is sealed; only workers open it."""
+    """Where a call goes. `credential` is sealed; only workers open it.
+
+    Args:
+        adapts_parameters: the configuration allows to leave out or change what the provider does not take.
+        dialects: those of the kind that this very provider speaks; None when nobody found out.
+    """
 
     provider: str
     kind: str
@@ -61,6 +73,9 @@ class Target:
     credential: bytes = b""
     configuration: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    adapts_parameters: bool = False
+    dialects: Sequence[str] | None = None
+    profile: ModelProfile = field(default_factory=ModelProfile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known when the provider begins to answer a stream."""
+
+    upstream_request_id: str = ""
+    upstream_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A piece of an answer: either neutral steps or documents in the client's dialect."""
 
@@ -92,6 +116,9 @@ class Piece:
     native: tuple[bytes, ...] = ()
     embeddings: tuple[Sequence[float], ...] = ()
     models: tuple[Model, ...] = ()
+    rerank: tuple[RerankResult, ...] = ()
+    token_count: TokenCount | None = None
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +130,7 @@ class Outcome:
     upstream_request_id: str = ""
     upstream_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     response_model: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def tokens_of(characters: int) -> int:

@@ -15,11 +15,13 @@ from llm_manager.core.errors import (
     RequestCancelled,
     WorkerLost,
 )
-from llm_manager.core.facts import Facts
+from llm_manager.core.facts import Capability, Facts
 from llm_manager.core.ids import uuid7
+from llm_manager.core.messages import ChatInput
 from llm_manager.gateway.inference.client import Answer, WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempt, LostAttempts
-from llm_manager.gateway.inference.rules import Call, Outcome, Piece, estimated_report
+from llm_manager.gateway.inference.profile import check_capabilities, check_size, may_lack
+from llm_manager.gateway.inference.rules import Call, NativeBody, Operation, Outcome, Piece, Target, estimated_report
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 
@@ -88,18 +90,49 @@ class Inference:
         self._facts = facts
         self._clock = clock
 
-    def speaks(self, kind: str, dialect: str) -> bool:
-        """Whether a provider kind speaks a dialect itself, so that bodies go through unchanged."""
+    def speaks(self, target: Target, dialect: str) -> bool:
+        """Whether a provider speaks a dialect itself for a model, so that bodies go through unchanged."""
+        if target.dialects is not None:
+            return dialect in target.dialects
+        facts = self._facts(target.kind)
+        return facts is not None and facts.speaks(dialect, model=target.upstream_model)
+
+    def offers(self, kind: str, operation: Operation) -> bool:
+        """Whether a provider kind has an operation; a kind that is not known here is asked."""
         facts = self._facts(kind)
-        return facts is not None and facts.dialect == dialect
+        return facts is None or operation in facts.operations
 
     def check_operation(self, call: Call) -> None:
         """Raise InvalidRequest when the provider has no such operation."""
-        facts = self._facts(call.target.kind)
-        if facts is not None and call.operation not in facts.operations:
-            raise InvalidRequest(
-                f"{facts.title} has no {call.operation}; choose a model of another provider.", param="model"
-            )
+        if not self.offers(call.target.kind, call.operation):
+            title = facts.title if (facts := self._facts(call.target.kind)) else call.target.kind
+            raise InvalidRequest(f"{title} has no {call.operation}; choose a model of another provider.", param="model")
+
+    def check_profile(self, call: Call, chat: Callable[[], ChatInput], *, prompt_tokens: Callable[[], int]) -> None:
+        """Refuse a chat that its model cannot do or hold, before any provider is asked.
+
+        Args:
+            chat: the chat in neutral words; asked only where a limit is known that it might break.
+            prompt_tokens: an estimate of the prompt; asked only when a context window is known.
+
+        Raises:
+            UnsupportedParameter, InvalidRequest.
+        """
+        profile, facts = call.target.profile, self._facts(call.target.kind)
+        known = profile.capabilities or (frozenset(facts.capabilities) if facts else None)
+        if known is not None and self._is_worth_checking(call, known):
+            check_capabilities(chat(), known, model=call.requested_model, is_stream=call.is_stream)
+        if profile.max_output_tokens is not None or profile.context_window is not None:
+            max_tokens = chat().sampling.max_tokens
+            check_size(profile, model=call.requested_model, max_tokens=max_tokens, prompt_tokens=prompt_tokens)
+
+    @staticmethod
+    def _is_worth_checking(call: Call, capabilities: frozenset[Capability]) -> bool:
+        asked = call.input
+        if not isinstance(asked, NativeBody) or call.target.profile.capabilities is not None:
+            return True
+        # OpenAI's dialect is spoken by providers that lack much of it; of the others each is its own dialect's master
+        return asked.dialect == "openai_chat" and may_lack(asked.body, capabilities)
 
     @asynccontextmanager
     async def run(self, call: Call, *, input_characters: Callable[[], int]) -> AsyncGenerator[Run]:

@@ -14,6 +14,8 @@ T = TypeVar("T")
 # Deeper than any JSON Schema seen in tools; far below the recursion limits of every parser on the way.
 MAX_DEPTH = 100
 
+# How an error begins that is about all of a body.
+WHOLE = "The body: "
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>.*)`$", re.DOTALL)
@@ -22,8 +24,11 @@ _NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _OPENING = b"[{"
 
 
-def decode(body: bytes, kind: type[T]) -> T:
+def decode(body: bytes, kind: type[T], *, strict: bool = True) -> T:
     """Decode a body into a struct.
+
+    Args:
+        strict: False takes numbers and truth values written as texts too, as the JSON of protobuf may have them.
 
     Raises:
         InvalidRequest: not JSON, nested too deeply, or a field of the wrong type; `param` names it.
@@ -33,7 +38,7 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise InvalidRequest("The body is empty; send a JSON object.")
     refuse_deep_nesting(body)
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _explained(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -66,7 +71,8 @@ def _explained(error: msgspec.ValidationError) -> InvalidRequest:
         return InvalidRequest(f"{param} is missing; it is required.", param=param)
     if what.startswith("Invalid value") and path.endswith(("type", "role")):
         return UnsupportedParameter(f"{path}: {what[:200]}; this model cannot take it.", param=path)
-    return InvalidRequest(f"{path or 'The body'}: {what[:200]}.", param=path or None)
+    where = f"{path}: " if path else WHOLE
+    return InvalidRequest(f"{where}{what[:200]}.", param=path or None)
 
 
 def _joined(path: str, name: str) -> str:

@@ -8,15 +8,18 @@ from typing import Any
 import grpc.aio
 
 from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2, inference_service_pb2, inference_service_pb2_grpc
+from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import AuthenticationFailed, InvalidRequest
 from llm_manager.core.ids import uuid7
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http.edge import Drain
-from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation
+from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation, tokens_of
 from llm_manager.gateway.inference.service import Inference, Run
+from llm_manager.kit.wire.questions import chat_from_proto
 
 SERVICE_NAME = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+Asked = chat_pb2.ChatInput | chat_pb2.EmbeddingsInput | chat_pb2.RerankInput | chat_pb2.CountTokensInput
 Context = grpc.aio.ServicerContext[Any, Any]  # requests and responses are untyped in grpc
 
 
@@ -89,6 +92,42 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
             response.summary.CopyFrom(_summary(run))
         return response
 
+    async def Rerank(  # noqa: N802 # the name of the contract
+        self, request: inference_service_pb2.RerankRequest, context: Context
+    ) -> inference_service_pb2.RerankResponse:
+        """Order documents, best first."""
+        response = inference_service_pb2.RerankResponse()
+        with self._drain.counted():
+            caller = self._caller(context)
+            if not request.input.documents:
+                raise InvalidRequest("input.documents is empty; give at least one document.", param="input.documents")
+            call = self._call(caller, request.model, request.input, context, operation="rerank")
+            async with self._inference.run(call, input_characters=request.input.ByteSize) as run:
+                async for chunk in _chunks(run):
+                    response.results.extend(chunk.rerank)
+            response.summary.CopyFrom(_summary(run))
+        return response
+
+    async def CountTokens(  # noqa: N802 # the name of the contract
+        self, request: inference_service_pb2.CountTokensRequest, context: Context
+    ) -> inference_service_pb2.CountTokensResponse:
+        """Count a prompt; estimate it where the provider cannot."""
+        response = inference_service_pb2.CountTokensResponse(source=event_pb2.USAGE_SOURCE_PROVIDER)
+        with self._drain.counted():
+            caller = self._caller(context)
+            if not request.input.messages:
+                raise InvalidRequest("input.messages is empty; give at least one message.", param="input.messages")
+            asked = chat_pb2.CountTokensInput(chat=request.input)
+            call = self._call(caller, request.model, asked, context, operation="count_tokens")
+            if not self._inference.offers(call.target.kind, "count_tokens"):
+                response.count.input_tokens = tokens_of(_characters(request.input))
+                response.source = event_pb2.USAGE_SOURCE_ESTIMATED
+                return response
+            async with self._inference.run(call, input_characters=request.input.ByteSize) as run:
+                async for chunk in _chunks(run):
+                    response.count.MergeFrom(chunk.token_count)
+        return response
+
     async def ListModels(  # noqa: N802 # the name of the contract
         self,
         request: inference_service_pb2.ListModelsRequest,  # noqa: ARG002 # the signature of the contract
@@ -122,13 +161,19 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
         caller = self._caller(context)
         if not request.input.messages:
             raise InvalidRequest("input.messages is empty; give at least one message.", param="input.messages")
-        return self._call(caller, request.model, request.input, context, operation="chat", is_stream=is_stream)
+        call = self._call(caller, request.model, request.input, context, operation="chat", is_stream=is_stream)
+        self._inference.check_profile(
+            call,
+            lambda: chat_from_proto(request.input),
+            prompt_tokens=lambda: tokens_of(_characters(request.input)),
+        )
+        return call
 
     def _call(
         self,
         caller: Caller,
         model: str,
-        asked: chat_pb2.ChatInput | chat_pb2.EmbeddingsInput,
+        asked: Asked,
         context: Context,
         *,
         operation: Operation,
@@ -145,6 +190,12 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
             deadline_seconds=min(self._timeout_seconds, remaining or self._timeout_seconds),
             is_stream=is_stream,
         )
+
+
+def _characters(chat: chat_pb2.ChatInput) -> int:
+    parts = [part for message in chat.messages for part in message.parts]
+    said = sum(len(part.text) + len(part.tool_call.arguments) + len(part.tool_result.content) for part in parts)
+    return said + sum(len(tool.name) + len(tool.description) + len(tool.parameters) for tool in chat.tools)
 
 
 async def _chunks(run: Run) -> AsyncIterator[infer_pb2.Chunk]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import grpc.aio
+import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from llm_manager.contracts.usage.v1 import event_pb2, usage_service_pb2, usage_service_pb2_grpc
 from llm_manager.core.prices import PICOUSD_PER_USD
-from llm_manager.core.usage import BUCKETS, Usage
 from llm_manager.gateway.usage.rules import Event, EventPage, OrderBy, Range, TopBy, TopRow, Totals, usd_text
 from llm_manager.kit.rpc import rpc_errors
+from llm_manager.kit.wire.accounts import total_from_proto, usage_from_proto
 
 _DEADLINE_SECONDS = 15.0
 _DIMENSIONS = {
@@ -70,15 +71,11 @@ def _filter(within: Range) -> usage_service_pb2.Filter:
     return message
 
 
-def _usage(usage: event_pb2.Usage) -> Usage:
-    return Usage(**{name: getattr(usage, name) for name in BUCKETS})
-
-
 def _totals(totals: usage_service_pb2.Totals) -> Totals:
     return Totals(
         attempts=totals.attempts,
         failed_attempts=totals.failed_attempts,
-        usage=_usage(totals.usage),
+        usage=usage_from_proto(totals.usage),
         cost_usd=totals.cost_usd,
         unpriced_attempts=totals.unpriced_attempts,
         estimated_attempts=totals.estimated_attempts,
@@ -87,7 +84,7 @@ def _totals(totals: usage_service_pb2.Totals) -> Totals:
 
 def _event(event: event_pb2.UsageRecorded) -> Event:
     started_at: datetime = event.started_at.ToDatetime(UTC)
-    cost = event.cost.total_picousd if event.cost.HasField("total_picousd") else None
+    cost = total_from_proto(event.cost)
     return Event(
         event_id=event.event_id,
         request_id=event.request_id,
@@ -105,12 +102,27 @@ def _event(event: event_pb2.UsageRecorded) -> Event:
         state=_word(event_pb2.AttemptState.Name(event.state), "ATTEMPT_STATE_"),
         error_code=event.error_code,
         finish_reason=event.finish_reason,
-        usage=_usage(event.usage),
+        usage=usage_from_proto(event.usage),
         usage_source=_word(event_pb2.UsageSource.Name(event.usage_source), "USAGE_SOURCE_"),
         cost_state=_word(event_pb2.CostState.Name(event.cost.state), "COST_STATE_"),
         cost_usd=None if cost is None else usd_text(cost, PICOUSD_PER_USD),
         price_version=event.cost.price_version,
+        native_finish_reason=event.native_finish_reason,
+        response_model=event.response_model,
+        response_id=event.response_id,
+        system_fingerprint=event.system_fingerprint,
+        upstream_request_id=event.upstream_request_id,
+        raw_usage=_document(event.raw_usage),
     )
+
+
+def _document(raw: bytes) -> object:
+    try:
+        document: object = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        # no report, or one that was cut
+        return None
+    return document
 
 
 def _word(name: str, prefix: str) -> str:

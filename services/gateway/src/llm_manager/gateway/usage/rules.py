@@ -60,7 +60,7 @@ class TopRow:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One attempt. `cost_usd` is decimal text, None when no price is known."""
+    """One attempt. `cost_usd` is decimal text, None when no price is known; `raw_usage` is the provider's report."""
 
     event_id: str
     request_id: str
@@ -83,6 +83,12 @@ class Event:
     cost_state: str
     cost_usd: str | None
     price_version: str
+    native_finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    system_fingerprint: str = ""
+    upstream_request_id: str = ""
+    raw_usage: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,6 +89,12 @@ class EventView(FromAttributes):
     cost_state: str
     cost_usd: str | None = Field(description="Decimal USD; null when no price is known.")
     price_version: str
+    native_finish_reason: str = Field(description="The provider's own word.")
+    response_model: str = Field(description="Model that the provider says it used.")
+    response_id: str = Field(description="The provider's id of the answer.")
+    system_fingerprint: str
+    upstream_request_id: str
+    raw_usage: Any = Field(description="The provider's own report, whatever it holds; null when it gave none.")
 
 
 class EventsView(BaseModel):

@@ -34,12 +34,26 @@ class ChatHead(Lenient, frozen=True):
     stream_options: StreamOptions | None = None
     user: str | None = None
     safety_identifier: str | None = None
+    functions: Raw = Raw()
+
+    @property
+    def calls_functions(self) -> bool:
+        """Whether the client speaks of functions, as before there were tools, and wants answers that do the same."""
+        return bytes(self.functions) not in (b"", b"null")
+
+
+class CacheControl(Strict, frozen=True):
+    """How long to keep the prompt up to here; Anthropic's words, as clients of LiteLLM and OpenRouter send them."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
 
 
 class TextPart(Strict, frozen=True, tag="text"):
     """Text."""
 
     text: str
+    cache_control: CacheControl | None = None
 
 
 class ImageUrl(Strict, frozen=True):
@@ -53,6 +67,7 @@ class ImagePart(Strict, frozen=True, tag="image_url"):
     """Picture."""
 
     image_url: ImageUrl
+    cache_control: CacheControl | None = None
 
 
 class AudioData(Strict, frozen=True):
@@ -66,6 +81,7 @@ class AudioPart(Strict, frozen=True, tag="input_audio"):
     """Audio."""
 
     input_audio: AudioData
+    cache_control: CacheControl | None = None
 
 
 class FileData(Strict, frozen=True):
@@ -80,6 +96,7 @@ class FilePart(Strict, frozen=True, tag="file"):
     """Document."""
 
     file: FileData
+    cache_control: CacheControl | None = None
 
 
 class RefusalPart(Strict, frozen=True, tag="refusal"):
@@ -92,10 +109,11 @@ UserPart = TextPart | ImagePart | AudioPart | FilePart
 
 
 class CalledFunction(Strict, frozen=True):
-    """A call that the assistant made."""
+    """A call that the assistant made; `parsed_arguments` is what OpenAI's SDK made of the arguments."""
 
     name: str
     arguments: str
+    parsed_arguments: Raw = Raw()
 
 
 class CalledTool(Strict, frozen=True, tag="function"):
@@ -111,6 +129,7 @@ class SystemMessage(Strict, frozen=True, tag_field="role", tag="system"):
 
     content: str | list[TextPart]
     name: str | None = None
+    cache_control: CacheControl | None = None
 
 
 class DeveloperMessage(Strict, frozen=True, tag_field="role", tag="developer"):
@@ -118,6 +137,7 @@ class DeveloperMessage(Strict, frozen=True, tag_field="role", tag="developer"):
 
     content: str | list[TextPart]
     name: str | None = None
+    cache_control: CacheControl | None = None
 
 
 class UserMessage(Strict, frozen=True, tag_field="role", tag="user"):
@@ -125,10 +145,22 @@ class UserMessage(Strict, frozen=True, tag_field="role", tag="user"):
 
     content: str | list[UserPart]
     name: str | None = None
+    cache_control: CacheControl | None = None
+
+
+class ProviderBlock(Strict, frozen=True):
+    """A block of a provider's own that came with an answer; see `extras`."""
+
+    dialect: str
+    block: Raw
+    index: int | None = None
 
 
 class AssistantMessage(Strict, frozen=True, tag_field="role", tag="assistant"):
-    """What the model said; clients send our answers back whole, so empty extras are accepted."""
+    """What the model said; clients send our answers back whole, so empty extras are accepted.
+
+    `parsed` is what OpenAI's SDK made of the content; its helpers for streams and for structured output set it.
+    """
 
     content: str | list[TextPart | RefusalPart] | None = None
     refusal: str | None = None
@@ -137,19 +169,30 @@ class AssistantMessage(Strict, frozen=True, tag_field="role", tag="assistant"):
     tool_calls: list[CalledTool] | None = None
     name: str | None = None
     audio: None = None
-    function_call: None = None
-    annotations: Annotated[list[Raw], Meta(max_length=0)] | None = None
+    function_call: CalledFunction | None = None
+    annotations: list[Raw] | None = None
+    provider_blocks: list[ProviderBlock] | None = None
+    parsed: Raw = Raw()
+    cache_control: CacheControl | None = None
 
 
 class ToolMessage(Strict, frozen=True, tag_field="role", tag="tool"):
     """What a tool answered."""
 
-    content: str | list[TextPart]
+    content: str | list[TextPart | ImagePart | FilePart]
     tool_call_id: str
     name: str | None = None
+    cache_control: CacheControl | None = None
 
 
-AnyMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+class FunctionMessage(Strict, frozen=True, tag_field="role", tag="function"):
+    """What a function answered, as before there were tools."""
+
+    content: str | None
+    name: str
+
+
+AnyMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
 class Function(Strict, frozen=True):
@@ -159,12 +202,18 @@ class Function(Strict, frozen=True):
     description: str | None = None
     parameters: Raw = Raw()
     strict: bool | None = None
+    cache_control: CacheControl | None = None
 
 
 class FunctionTool(Strict, frozen=True, tag="function"):
     """A tool that is a function."""
 
     function: Function
+    cache_control: CacheControl | None = None
+
+
+class CustomTool(Lenient, frozen=True, tag="custom"):
+    """A tool that takes any text; only OpenAI has it."""
 
 
 class NamedFunction(Strict, frozen=True):
@@ -177,6 +226,22 @@ class NamedToolChoice(Strict, frozen=True, tag="function"):
     """The one tool to call."""
 
     function: NamedFunction
+
+
+class AllowedTools(Strict, frozen=True):
+    """The tools that may be called now."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedToolChoice], Meta(min_length=1)]
+
+
+class AllowedToolChoice(Strict, frozen=True, tag="allowed_tools"):
+    """Some of the tools, so that the list of all may stay the same and cached."""
+
+    allowed_tools: AllowedTools
+
+
+AnyToolChoice = Literal["auto", "none", "required"] | NamedToolChoice | AllowedToolChoice
 
 
 class JsonSchema(Strict, frozen=True):
@@ -206,13 +271,31 @@ Natural = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
-class ChatRequest(Lenient, frozen=True):
-    """Everything that the neutral vocabulary has a word for; the rest goes into its extension."""
+class ReasoningOptions(Strict, frozen=True):
+    """Reasoning in OpenRouter's words. Source: https://openrouter.ai/docs/use-cases/reasoning-tokens, 2026-11-24."""
 
-    messages: Annotated[list[AnyMessage], Meta(min_length=1)]
-    tools: list[FunctionTool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | NamedToolChoice | None = None
+    effort: str | None = None
+    max_tokens: Natural | None = None
+    exclude: bool | None = None
+    enabled: bool | None = None
+
+
+class Thinking(Strict, frozen=True):
+    """Reasoning in Anthropic's words, as clients of LiteLLM send them."""
+
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: Positive | None = None
+    display: Literal["summarized", "omitted"] | None = None
+
+
+class ChatParameters(Lenient, frozen=True, kw_only=True):
+    """Every parameter that the neutral vocabulary has a word for."""
+
+    tools: list[FunctionTool | CustomTool] | None = None
+    tool_choice: AnyToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    functions: list[Function] | None = None
+    function_call: Literal["auto", "none"] | NamedFunction | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     max_tokens: Positive | None = None
     max_completion_tokens: Positive | None = None
@@ -227,3 +310,12 @@ class ChatRequest(Lenient, frozen=True):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     reasoning_effort: str | None = None
+    reasoning: ReasoningOptions | None = None
+    include_reasoning: bool | None = None
+    thinking: Thinking | None = None
+
+
+class ChatRequest(ChatParameters, frozen=True, kw_only=True):
+    """Everything that the neutral vocabulary has a word for; the rest goes into its extension."""
+
+    messages: Annotated[list[AnyMessage], Meta(min_length=1)]

@@ -6,8 +6,10 @@ from typing import Protocol
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from llm_manager.core.deltas import (
+    Annotation,
     AnswerInfo,
     Delta,
     Finish,
@@ -21,6 +23,7 @@ from llm_manager.core.deltas import (
 )
 from llm_manager.core.errors import UpstreamProtocolError
 from llm_manager.gateway.inference.rules import Piece, visible_characters
+from llm_manager.gateway.ingress.openai.extras import Extras
 
 _OBJECT = "chat.completion.chunk"
 
@@ -47,14 +50,20 @@ class ChunkWriter(Protocol):
 
 
 class NeutralChunks:
-    """Chunks from neutral steps."""
+    """Chunks from neutral steps.
 
-    def __init__(self, fallback: AnswerInfo, *, include_usage: bool) -> None:
+    Args:
+        calls_functions: see `completion.Completion`.
+    """
+
+    def __init__(self, fallback: AnswerInfo, *, include_usage: bool, calls_functions: bool = False) -> None:
         self._info = fallback
+        self._render = _function_choice if calls_functions else _choice
         self._include_usage = include_usage
         self._head = b""
         self._open: set[int] = set()
         self._closed: set[int] = set()
+        self._held: dict[int, Extras] = {}
         self.characters = 0
 
     def write(self, piece: Piece) -> list[bytes]:
@@ -62,11 +71,14 @@ class NeutralChunks:
             self._info = completed(piece.info, self._info)
         chunks: list[bytes] = []
         for delta in piece.deltas:
-            if isinstance(delta, OpaqueDelta):
-                # OpenAI's dialect has no place for another dialect's blocks, such as thinking signatures
+            if isinstance(delta, OpaqueDelta | Annotation):
+                # collected into one chunk: the SDKs cannot put lists from several together
+                self._held.setdefault(delta.choice, Extras()).add(delta)
                 continue
             self._announce(delta, chunks)
-            chunks.append(self._chunk(_choice(delta)))
+            if isinstance(delta, Finish) and (extras := self._held.pop(delta.choice, None)):
+                chunks.append(self._chunk(_with_delta(delta.choice, extras.fields())))
+            chunks.append(self._chunk(self._render(delta)))
         self.characters += visible_characters(piece.deltas)
         return chunks
 
@@ -216,8 +228,28 @@ def _choice(delta: Delta) -> dict[str, object]:
             return _with_delta(delta.choice, {}, logprobs=Raw(delta.json))
         case Finish():
             return _with_delta(delta.choice, {}, finish_reason=delta.reason)
-        case OpaqueDelta():
+        case OpaqueDelta() | Annotation():
             return _with_delta(delta.choice, {})
+
+
+def _function_choice(delta: Delta) -> dict[str, object]:
+    """Render for a client that speaks of functions: the first call is a function_call, the rest are tool calls."""
+    match delta:
+        case ToolCallStart(index=0):
+            return _with_delta(delta.choice, {"function_call": {"name": delta.name, "arguments": ""}})
+        case ToolCallArguments(index=0):
+            return _with_delta(delta.choice, {"function_call": {"arguments": delta.fragment}})
+        case ToolCallStart() | ToolCallArguments():
+            return _choice(replace(delta, index=delta.index - 1))
+        case Finish():
+            return _with_delta(delta.choice, {}, finish_reason=function_finish(delta.reason))
+        case _:
+            return _choice(delta)
+
+
+def function_finish(reason: str) -> str:
+    """Return a finish reason in the words of the time before there were tools."""
+    return "function_call" if reason == "tool_calls" else reason
 
 
 def _with_delta(

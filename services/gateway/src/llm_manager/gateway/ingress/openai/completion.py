@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from llm_manager.core.deltas import (
+    Annotation,
     AnswerInfo,
     Delta,
     Finish,
@@ -21,7 +22,8 @@ from llm_manager.core.deltas import (
 )
 from llm_manager.core.errors import UpstreamProtocolError
 from llm_manager.gateway.inference.rules import Piece
-from llm_manager.gateway.ingress.openai.chunks import completed
+from llm_manager.gateway.ingress.openai.chunks import completed, function_finish
+from llm_manager.gateway.ingress.openai.extras import Extras
 
 
 class _Logprobs(msgspec.Struct):
@@ -43,14 +45,21 @@ class _Choice:
     refusal: list[str] = field(default_factory=list[str])
     calls: dict[int, _Call] = field(default_factory=dict[int, _Call])
     logprobs: list[_Logprobs] = field(default_factory=list[_Logprobs])
+    extras: Extras = field(default_factory=Extras)
     finish: str | None = None
 
 
 class Completion:
-    """Collects neutral steps into one `chat.completion`."""
+    """Collects neutral steps into one `chat.completion`.
 
-    def __init__(self, fallback: AnswerInfo) -> None:
+    Args:
+        calls_functions: the client speaks of functions, as before there were tools: the first call is the message's
+            `function_call`. More calls than one, which that form cannot say, follow as `tool_calls`.
+    """
+
+    def __init__(self, fallback: AnswerInfo, *, calls_functions: bool = False) -> None:
         self._info = fallback
+        self._calls_functions = calls_functions
         self._choices: dict[int, _Choice] = {}
 
     def add(self, piece: Piece) -> None:
@@ -72,16 +81,37 @@ class Completion:
             "object": "chat.completion",
             "created": info.created,
             "model": info.model,
-            "choices": [_choice(index, self._choices[index]) for index in sorted(self._choices)],
+            "choices": self.choices(),
             "usage": Raw(usage),
         }
-        if not self._choices:
-            raise UpstreamProtocolError("The provider's answer is empty; retry.")
         if info.system_fingerprint:
             members["system_fingerprint"] = info.system_fingerprint
         if info.service_tier:
             members["service_tier"] = info.service_tier
         return msgspec.json.encode(members)
+
+    @property
+    def info(self) -> AnswerInfo:
+        """About the answer, as far as it is known."""
+        return self._info
+
+    def choices(self) -> list[dict[str, object]]:
+        """Return the choices in order; the errors are those of `body`."""
+        if not self._choices:
+            raise UpstreamProtocolError("The provider's answer is empty; retry.")
+        return [self._choice(index, self._choices[index]) for index in sorted(self._choices)]
+
+    def _choice(self, index: int, choice: _Choice) -> dict[str, object]:
+        if choice.finish is None:
+            raise UpstreamProtocolError("The provider's answer ended without saying why; retry.")
+        message, finish = _message(choice), choice.finish
+        calls = [_call(choice.calls[number]) for number in sorted(choice.calls)]
+        if self._calls_functions and calls:
+            message["function_call"] = calls.pop(0)["function"]
+            finish = function_finish(finish)
+        if calls:
+            message["tool_calls"] = calls
+        return {"index": index, "message": message, "logprobs": _merged(choice.logprobs), "finish_reason": finish}
 
     def _add(self, delta: Delta) -> None:
         choice = self._choices.setdefault(delta.choice, _Choice())
@@ -100,25 +130,21 @@ class Completion:
                 choice.logprobs.append(msgspec.json.decode(delta.json, type=_Logprobs))
             case Finish():
                 choice.finish = delta.reason
-            case OpaqueDelta():
-                # OpenAI's dialect has no place for another dialect's blocks, such as thinking signatures
-                return
+            case OpaqueDelta() | Annotation():
+                choice.extras.add(delta)
 
 
-def _choice(index: int, choice: _Choice) -> dict[str, object]:
-    if choice.finish is None:
-        raise UpstreamProtocolError("The provider's answer ended without saying why; retry.")
+def _message(choice: _Choice) -> dict[str, object]:
     text = "".join(choice.text)
     message: dict[str, object] = {
         "role": "assistant",
         "content": None if not text and (choice.calls or choice.refusal) else text,
         "refusal": "".join(choice.refusal) or None,
     }
+    message |= choice.extras.fields()
     if choice.reasoning:
         message["reasoning_content"] = "".join(choice.reasoning)
-    if choice.calls:
-        message["tool_calls"] = [_call(choice.calls[number]) for number in sorted(choice.calls)]
-    return {"index": index, "message": message, "logprobs": _merged(choice.logprobs), "finish_reason": choice.finish}
+    return message
 
 
 def _call(call: _Call) -> dict[str, object]:

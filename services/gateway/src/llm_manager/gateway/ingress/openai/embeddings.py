@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw
 
 from llm_manager.core.errors import UnsupportedParameter
-from llm_manager.core.messages import EmbeddingsInput
+from llm_manager.core.messages import EmbeddingPurpose, EmbeddingsInput
 from llm_manager.gateway.ingress.decoding import decode
 from llm_manager.gateway.ingress.openai.chat_request import Lenient
+from llm_manager.gateway.ingress.openai.extension import extension_of
 
 
 class EmbeddingsHead(Lenient, frozen=True):
@@ -28,12 +29,29 @@ class EmbeddingsHead(Lenient, frozen=True):
 Tokens = Annotated[list[int], Meta(min_length=1)]
 
 
+# An extension of ours, in the words of Cohere, Voyage and NVIDIA.
+_InputType = Literal[
+    "search_document", "search_query", "classification", "clustering", "similarity", "document", "passage", "query"
+]
+_PURPOSES: Mapping[str, EmbeddingPurpose] = {
+    "document": "search_document",
+    "passage": "search_document",
+    "query": "search_query",
+    "search_document": "search_document",
+    "search_query": "search_query",
+    "classification": "classification",
+    "clustering": "clustering",
+    "similarity": "similarity",
+}
+
+
 class _EmbeddingsRequest(Lenient, frozen=True):
     input: Annotated[str, Meta(min_length=1)] | Annotated[list[str | int | Tokens], Meta(min_length=1)]
     dimensions: Annotated[int, Meta(ge=1, le=2**20)] | None = None
+    input_type: _InputType | None = None
 
 
-_CONSUMED = frozenset({"model", "input", "dimensions", "user", "encoding_format"})
+_KNOWN = frozenset({*_EmbeddingsRequest.__struct_fields__, *EmbeddingsHead.__struct_fields__})
 
 
 def embeddings_input(body: bytes) -> EmbeddingsInput:
@@ -48,22 +66,31 @@ def embeddings_input(body: bytes) -> EmbeddingsInput:
         if not isinstance(item, str):
             raise UnsupportedParameter("This model embeds texts, not token numbers; send strings.", param="input")
         texts.append(item)
-    members = msgspec.json.decode(body, type=dict[str, Raw])
-    rest = {name: raw for name, raw in members.items() if name not in _CONSUMED and bytes(raw) != b"null"}
     return EmbeddingsInput(
-        texts=tuple(texts), dimensions=request.dimensions, extension=msgspec.json.encode(rest) if rest else b""
+        texts=tuple(texts),
+        dimensions=request.dimensions,
+        purpose=_PURPOSES[request.input_type] if request.input_type else "",
+        extension=extension_of(body, known=_KNOWN),
     )
 
 
+def with_id(body: bytes, answer_id: str) -> bytes:
+    """Put `id` into a provider's own answer that has none: OpenAI gives none, and Mistral's SDK refuses that."""
+    # inside a JSON string a quote is escaped, so these bytes can only be a key
+    if b'"id"' in body or not body.startswith(b"{"):
+        return body
+    return b'{"id":' + msgspec.json.encode(answer_id) + b"," + body[1:]
+
+
 def embeddings_body(
-    vectors: Sequence[Sequence[float]], *, model: str, usage: bytes, encoding_format: str | None
+    vectors: Sequence[Sequence[float]], *, answer_id: str, model: str, usage: bytes, encoding_format: str | None
 ) -> bytes:
     """Render vectors; base64 means little-endian 32-bit floats, as the SDKs read them."""
     data = [
         {"object": "embedding", "index": i, "embedding": _encoded(vector) if encoding_format == "base64" else vector}
         for i, vector in enumerate(vectors)
     ]
-    return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": Raw(usage)})
+    return msgspec.json.encode({"id": answer_id, "object": "list", "data": data, "model": model, "usage": Raw(usage)})
 
 
 def _encoded(vector: Sequence[float]) -> str:

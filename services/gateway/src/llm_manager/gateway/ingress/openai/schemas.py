@@ -6,11 +6,11 @@ from typing import Any
 
 from llm_manager.gateway.http.schemas import error_response
 
-_Schema = dict[str, Any]  # OpenAPI is open-ended JSON
+Schema = dict[str, Any]  # OpenAPI is open-ended JSON
 
-BEARER: _Schema = {"type": "http", "scheme": "bearer", "description": "An API key, `lm_live_…`."}
-SECURED: _Schema = {"security": [{"ApiKey": []}]}
-LIST_MODELS: _Schema = {
+BEARER: Schema = {"type": "http", "scheme": "bearer", "description": "An API key, `lm_live_…`."}
+SECURED: Schema = {"security": [{"ApiKey": []}]}
+LIST_MODELS: Schema = {
     **SECURED,
     "parameters": [
         {
@@ -22,16 +22,16 @@ LIST_MODELS: _Schema = {
     ],
 }
 
-_TEXT: _Schema = {"type": "string"}
-_MODEL: _Schema = {"type": "string", "description": "Configuration, alias, or `<provider>/<upstream model>`."}
-_COUNT: _Schema = {"type": "integer", "minimum": 0}
-_USAGE: _Schema = {
+_TEXT: Schema = {"type": "string"}
+MODEL: Schema = {"type": "string", "description": "Configuration, alias, or `<provider>/<upstream model>`."}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+USAGE: Schema = {
     "type": ["object", "null"],
     "description": "OpenAI's totals; prompt_tokens includes cached tokens, completion_tokens reasoning. null: unknown.",
     "properties": {
-        "prompt_tokens": _COUNT,
-        "completion_tokens": _COUNT,
-        "total_tokens": _COUNT,
+        "prompt_tokens": COUNT,
+        "completion_tokens": COUNT,
+        "total_tokens": COUNT,
         "prompt_tokens_details": {"type": "object"},
         "completion_tokens_details": {"type": "object"},
         "is_estimated": {"type": "boolean", "description": "Present and true when the provider reported nothing."},
@@ -41,24 +41,48 @@ _USAGE: _Schema = {
         },
     },
 }
-_COST_SWITCH: _Schema = {
+_COST_SWITCH: Schema = {
     "name": "x-llm-manager-cost",
     "in": "header",
     "required": False,
     "description": "`off` leaves `cost` out of `usage`.",
     "schema": {"type": "string", "enum": ["on", "off"]},
 }
-_CHAT_BODY: _Schema = {
+_BLOCKS: Schema = {
+    "type": "array",
+    "description": "Blocks of the provider that answered, which only it understands (signatures, server tools). An "
+    "answer carries them; send the message back unchanged, and the provider gets them back byte for byte.",
+    "items": {
+        "type": "object",
+        "required": ["dialect", "block"],
+        "properties": {"dialect": _TEXT, "block": {"type": "object"}},
+    },
+}
+_MESSAGE: Schema = {
+    "type": "object",
+    "required": ["role"],
+    "properties": {
+        "role": _TEXT,
+        "content": {},
+        "provider_blocks": _BLOCKS,
+        "cache_control": {
+            "type": "object",
+            "description": "How long to keep the prompt up to here; also on parts of content and on tools.",
+            "properties": {"type": {"const": "ephemeral"}, "ttl": {"enum": ["5m", "1h"]}},
+        },
+    },
+}
+_CHAT_BODY: Schema = {
     "type": "object",
     "required": ["model", "messages"],
     "additionalProperties": True,
     "description": "OpenAI's chat request; fields that are not listed go to providers that know them.",
     "properties": {
-        "model": _MODEL,
+        "model": MODEL,
         "messages": {
             "type": "array",
             "minItems": 1,
-            "items": {"type": "object", "required": ["role"], "properties": {"role": _TEXT, "content": {}}},
+            "items": _MESSAGE,
         },
         "stream": {"type": ["boolean", "null"], "default": False},
         "stream_options": {"type": ["object", "null"], "properties": {"include_usage": {"type": "boolean"}}},
@@ -78,46 +102,66 @@ _CHAT_BODY: _Schema = {
         "logprobs": {"type": "boolean"},
         "top_logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
         "reasoning_effort": _TEXT,
+        "reasoning": {
+            "type": "object",
+            "description": "Reasoning in OpenRouter's words.",
+            "properties": {
+                "effort": _TEXT,
+                "max_tokens": COUNT,
+                "exclude": {"type": "boolean"},
+                "enabled": {"type": "boolean"},
+            },
+        },
+        "thinking": {
+            "type": "object",
+            "description": "Reasoning in Anthropic's words.",
+            "properties": {"type": _TEXT, "budget_tokens": COUNT, "display": _TEXT},
+        },
         "user": {"type": "string", "description": "End user, kept in the ledger."},
         "safety_identifier": {"type": "string", "description": "End user, kept in the ledger; wins over user."},
     },
 }
-_COMPLETION: _Schema = {
+_COMPLETION: Schema = {
     "type": "object",
     "properties": {
         "id": _TEXT,
         "object": {"const": "chat.completion"},
-        "created": _COUNT,
+        "created": COUNT,
         "model": _TEXT,
         "choices": {"type": "array", "items": {"type": "object"}},
-        "usage": _USAGE,
+        "usage": USAGE,
     },
 }
-_EMBEDDINGS_BODY: _Schema = {
+_EMBEDDINGS_BODY: Schema = {
     "type": "object",
     "required": ["model", "input"],
     "additionalProperties": True,
     "properties": {
-        "model": _MODEL,
+        "model": MODEL,
         "input": {"oneOf": [_TEXT, {"type": "array", "items": {}}]},
         "dimensions": {"type": "integer", "minimum": 1},
         "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+        "input_type": {
+            "type": "string",
+            "description": "What the vectors are for, where a model makes a difference.",
+            "enum": ["search_document", "search_query", "classification", "clustering", "similarity"],
+        },
         "user": _TEXT,
     },
 }
-_VECTORS: _Schema = {
+_VECTORS: Schema = {
     "type": "object",
     "properties": {
         "object": {"const": "list"},
         "data": {"type": "array", "items": {"type": "object"}},
         "model": _TEXT,
-        "usage": _USAGE,
+        "usage": USAGE,
     },
 }
-_ONE_MODEL: _Schema = {
+_ONE_MODEL: Schema = {
     "type": "object",
     "required": ["id", "object", "created", "owned_by"],
-    "properties": {"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT},
+    "properties": {"id": _TEXT, "object": {"const": "model"}, "created": COUNT, "owned_by": _TEXT},
 }
 _EXAMPLE_MODEL = {"id": "gpt-4.1-mini", "object": "model", "created": 1763942400, "owned_by": "openai"}
 _EXAMPLE_CHAT = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
@@ -138,12 +182,14 @@ _EXAMPLE_ANSWER = {
 }
 
 
-def _body(schema: _Schema, example: _Schema) -> _Schema:
+def body(schema: Schema, example: Schema) -> Schema:
+    """Return the description of an operation that takes a body."""
     content = {"application/json": {"schema": schema, "example": example}}
     return {**SECURED, "parameters": [_COST_SWITCH], "requestBody": {"required": True, "content": content}}
 
 
-def _answer(description: str, schema: _Schema, example: _Schema) -> _Schema:
+def answer(description: str, schema: Schema, example: Schema) -> Schema:
+    """Return the description of a good answer and its headers."""
     headers = {
         f"x-llm-manager-{name}": {"description": text, "schema": {"type": "string"}}
         for name, text in {
@@ -169,7 +215,7 @@ _UNKNOWN_MODEL = {
     "param": "model",
     "code": "model_not_found",
 }
-_ERRORS: dict[int | str, _Schema] = {
+ERRORS: dict[int | str, Schema] = {
     400: error_response("A field is wrong, or the provider refused it; `param` names it."),
     401: error_response("The API key is missing, wrong or revoked; never the provider's own 401."),
     404: error_response("The model is unknown.", example=_UNKNOWN_MODEL),
@@ -186,31 +232,31 @@ _EVENTS = {
     "data: [DONE]\n\n",
 }
 
-CHAT = _body(_CHAT_BODY, _EXAMPLE_CHAT)
-_chat_answer = _answer("The answer; server-sent events with `stream: true`.", _COMPLETION, _EXAMPLE_ANSWER)
+CHAT = body(_CHAT_BODY, _EXAMPLE_CHAT)
+_chat_answer = answer("The answer; server-sent events with `stream: true`.", _COMPLETION, _EXAMPLE_ANSWER)
 _chat_answer["content"]["text/event-stream"] = _EVENTS
-CHAT_RESPONSES: dict[int | str, _Schema] = {200: _chat_answer, **_ERRORS}
-EMBEDDINGS = _body(_EMBEDDINGS_BODY, {"model": "echo-embedding", "input": "Hello"})
+CHAT_RESPONSES: dict[int | str, Schema] = {200: _chat_answer, **ERRORS}
+EMBEDDINGS = body(_EMBEDDINGS_BODY, {"model": "echo-embedding", "input": "Hello"})
 _EXAMPLE_VECTORS = {
     "object": "list",
     "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}],
     "model": "echo-embedding",
     "usage": {"prompt_tokens": 1, "total_tokens": 1, "cost": 0},
 }
-EMBEDDINGS_RESPONSES: dict[int | str, _Schema] = {200: _answer("The vectors.", _VECTORS, _EXAMPLE_VECTORS), **_ERRORS}
+EMBEDDINGS_RESPONSES: dict[int | str, Schema] = {200: answer("The vectors.", _VECTORS, _EXAMPLE_VECTORS), **ERRORS}
 _LIST = {"type": "object", "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _ONE_MODEL}}}
-MODELS_RESPONSES: dict[int | str, _Schema] = {
+MODELS_RESPONSES: dict[int | str, Schema] = {
     200: {
         "description": "What there is.",
         "content": {"application/json": {"schema": _LIST, "example": {"object": "list", "data": [_EXAMPLE_MODEL]}}},
     },
-    401: _ERRORS[401],
+    401: ERRORS[401],
 }
-MODEL_RESPONSES: dict[int | str, _Schema] = {
+MODEL_RESPONSES: dict[int | str, Schema] = {
     200: {
         "description": "The model.",
         "content": {"application/json": {"schema": _ONE_MODEL, "example": _EXAMPLE_MODEL}},
     },
-    401: _ERRORS[401],
-    404: _ERRORS[404],
+    401: ERRORS[401],
+    404: ERRORS[404],
 }

@@ -5,39 +5,36 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
-from msgspec import Raw
 
-from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.messages import (
     ChatInput,
     Media,
     Message,
+    OpaqueBlock,
     Part,
     Reasoning,
     Refusal,
-    ResponseFormat,
-    Sampling,
     Text,
-    Tool,
     ToolCall,
-    ToolChoice,
     ToolResult,
 )
 from llm_manager.gateway.ingress.decoding import decode
 from llm_manager.gateway.ingress.openai import chat_request as wire
+from llm_manager.gateway.ingress.openai.extension import extension_of
+from llm_manager.gateway.ingress.openai.parameters import (
+    cache_ttl,
+    response_format_of,
+    sampling_of,
+    tool_choice_of,
+    tools_of,
+)
 
-# What the gateway itself acts on: it is not dropped, so it need not travel to a provider that has no word for it.
-_CONSUMED = frozenset({"model", "stream", "stream_options", "user", "safety_identifier"})
-# Values that ask for what happens anyway.
-_DEFAULTS: dict[str, frozenset[bytes]] = {
-    "store": frozenset({b"false"}),
-    "modalities": frozenset({b'["text"]'}),
-    "service_tier": frozenset({b'"auto"'}),
-}
-_LEGACY = {"functions": "tools", "function_call": "tool_choice"}
+_KNOWN = frozenset(wire.ChatRequest.__struct_fields__)
 _DATA_URL = re.compile(r"data:(?P<mime>[^;,]*)(?:;[^;,]*)*?;base64,(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
 
@@ -49,33 +46,99 @@ def chat_input(body: bytes) -> ChatInput:
         UnsupportedParameter: neutral words cannot say what `param` asks.
     """
     request = decode(body, wire.ChatRequest)
+    known = _KNOWN
+    if request.thinking is not None and request.thinking.type == "adaptive":
+        # how much to think is up to the model: a provider that knows it takes the words as they are
+        known = _KNOWN - {"thinking"}
+    return chat_of(request.messages, request, extension=extension_of(body, known=known))
+
+
+def chat_of(messages: Sequence[wire.AnyMessage], parameters: wire.ChatParameters, *, extension: bytes) -> ChatInput:
+    """Translate messages and parameters that are already read; the errors are those of `chat_input`."""
     return ChatInput(
-        messages=tuple(_message(message, f"messages[{i}]") for i, message in enumerate(request.messages)),
-        tools=tuple(_tool(tool.function) for tool in request.tools or ()),
-        tool_choice=_tool_choice(request),
-        response_format=_response_format(request.response_format),
-        sampling=_sampling(request),
-        extension=_extension(body),
+        messages=_messages(messages),
+        tools=tools_of(parameters),
+        tool_choice=tool_choice_of(parameters),
+        response_format=response_format_of(parameters),
+        sampling=sampling_of(parameters),
+        extension=extension,
     )
 
 
-def _message(message: wire.AnyMessage, path: str) -> Message:
+def _messages(messages: Sequence[wire.AnyMessage]) -> tuple[Message, ...]:
+    calls = _FunctionCalls()
+    return tuple(_message(message, f"messages[{i}]", calls) for i, message in enumerate(messages))
+
+
+class _FunctionCalls:
+    """Ids for the calls of the time before there were tools, when a function's answer named only the function."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, str] = {}
+        self._count = 0
+
+    def called(self, name: str) -> str:
+        """Return an id for the next call."""
+        self._count += 1
+        self._open[name] = f"call_{self._count}"
+        return self._open[name]
+
+    def answered(self, name: str, path: str) -> str:
+        """Return the id of the call that a message answers.
+
+        Raises:
+            InvalidRequest: nobody called the function.
+        """
+        if name not in self._open:
+            raise InvalidRequest(
+                f"{path} answers {name[:100]!r}, which no function_call before it has called.", param=f"{path}.name"
+            )
+        return self._open.pop(name)
+
+
+def _message(message: wire.AnyMessage, path: str, calls: _FunctionCalls) -> Message:
     name = message.name or ""
     match message:
         case wire.SystemMessage() | wire.DeveloperMessage():
-            return Message(role="system", parts=_parts(message.content, path), name=name)
+            return Message(role="system", parts=_kept(_parts(message.content, path), message.cache_control), name=name)
         case wire.UserMessage():
-            return Message(role="user", parts=_parts(message.content, path), name=name)
+            return Message(role="user", parts=_kept(_parts(message.content, path), message.cache_control), name=name)
         case wire.AssistantMessage():
-            return Message(role="assistant", parts=_assistant_parts(message, path), name=name)
+            parts = _kept(_assistant_parts(message, path, calls), message.cache_control)
+            return Message(role="assistant", parts=parts, name=name)
         case wire.ToolMessage():
-            content = message.content if isinstance(message.content, str) else "".join(p.text for p in message.content)
-            return Message(role="tool", parts=(ToolResult(tool_call_id=message.tool_call_id, content=content),))
+            return Message(role="tool", parts=(_tool_result(message, path),))
+        case wire.FunctionMessage():
+            call_id = calls.answered(message.name, path)
+            result = ToolResult(tool_call_id=call_id, content=message.content or "", name=message.name)
+            return Message(role="tool", parts=(result,))
         case _:
             assert_never(message)
 
 
-def _assistant_parts(message: wire.AssistantMessage, path: str) -> tuple[Part, ...]:
+def _kept(parts: tuple[Part, ...], control: wire.CacheControl | None) -> tuple[Part, ...]:
+    """Put a message's own cache hint on the last of its parts that can carry one."""
+    for number in reversed(range(len(parts)) if control is not None else ()):
+        part = parts[number]
+        if isinstance(part, Text | Media | ToolCall):
+            ttl = part.cache_ttl or cache_ttl(control)
+            return (*parts[:number], msgspec.structs.replace(part, cache_ttl=ttl), *parts[number + 1 :])
+    return parts
+
+
+def _tool_result(message: wire.ToolMessage, path: str) -> ToolResult:
+    parts = _parts(message.content, path)
+    controls = () if isinstance(message.content, str) else (part.cache_control for part in reversed(message.content))
+    return ToolResult(
+        tool_call_id=message.tool_call_id,
+        content="".join(part.text for part in parts if isinstance(part, Text)),
+        name=message.name or "",
+        media=tuple(part for part in parts if isinstance(part, Media)),
+        cache_ttl=cache_ttl(message.cache_control, *controls),
+    )
+
+
+def _assistant_parts(message: wire.AssistantMessage, path: str, calls: _FunctionCalls) -> tuple[Part, ...]:
     parts: list[Part] = []
     if reasoning := message.reasoning_content or message.reasoning:
         parts.append(Reasoning(text=reasoning))
@@ -83,18 +146,19 @@ def _assistant_parts(message: wire.AssistantMessage, path: str) -> tuple[Part, .
         parts.extend(_parts(message.content, path))
     if message.refusal:
         parts.append(Refusal(text=message.refusal))
+    if (function := message.function_call) is not None:
+        parts.append(ToolCall(id=calls.called(function.name), name=function.name, arguments=function.arguments))
     parts.extend(
         ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
         for call in message.tool_calls or ()
     )
+    parts.extend(OpaqueBlock(dialect=block.dialect, json=bytes(block.block)) for block in message.provider_blocks or ())
     if not parts and message.content is None:
         raise InvalidRequest(f"{path} has neither content nor tool_calls; give one.", param=f"{path}.content")
     return tuple(parts) or (Text(text=""),)
 
 
-def _parts(
-    content: str | list[wire.TextPart] | list[wire.UserPart] | list[wire.TextPart | wire.RefusalPart], path: str
-) -> tuple[Part, ...]:
+def _parts(content: str | Sequence[wire.UserPart | wire.RefusalPart], path: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (Text(text=content),)
     return tuple(_part(part, f"{path}.content[{i}]") for i, part in enumerate(content))
@@ -103,33 +167,38 @@ def _parts(
 def _part(part: wire.UserPart | wire.RefusalPart, path: str) -> Part:
     match part:
         case wire.TextPart():
-            return Text(text=part.text)
+            return Text(text=part.text, cache_ttl=cache_ttl(part.cache_control))
         case wire.RefusalPart():
             return Refusal(text=part.refusal)
         case wire.ImagePart():
-            url, detail = part.image_url.url, part.image_url.detail or ""
-            if not url.startswith("data:"):
-                return Media(url=url, detail=detail)
-            mime_type, data = _data_url(url, f"{path}.image_url.url")
-            return Media(mime_type=mime_type, data=data, detail=detail)
+            return _image(part, f"{path}.image_url.url")
         case wire.AudioPart():
             audio = part.input_audio
             data = _base64(audio.data, f"{path}.input_audio.data")
-            return Media(mime_type=f"audio/{audio.format}", data=data)
+            return Media(mime_type=f"audio/{audio.format}", data=data, cache_ttl=cache_ttl(part.cache_control))
         case wire.FilePart():
-            return _file(part.file, f"{path}.file")
+            return _file(part, f"{path}.file")
         case _:
             assert_never(part)
 
 
-def _file(file: wire.FileData, path: str) -> Media:
+def _image(part: wire.ImagePart, path: str) -> Media:
+    url, detail, ttl = part.image_url.url, part.image_url.detail or "", cache_ttl(part.cache_control)
+    if not url.startswith("data:"):
+        return Media(url=url, detail=detail, cache_ttl=ttl)
+    mime_type, data = _data_url(url, path)
+    return Media(mime_type=mime_type, data=data, detail=detail, cache_ttl=ttl)
+
+
+def _file(part: wire.FilePart, path: str) -> Media:
+    file, ttl = part.file, cache_ttl(part.cache_control)
     filename = file.filename or ""
     if file.file_data is not None:
         mime_type, data = _data_url(file.file_data, f"{path}.file_data")
-        return Media(mime_type=mime_type, data=data, filename=filename)
+        return Media(mime_type=mime_type, data=data, filename=filename, cache_ttl=ttl)
     if not file.file_id:
         raise InvalidRequest(f"{path} names no file; give file_data or file_id.", param=path)
-    return Media(file_id=file.file_id, filename=filename)
+    return Media(file_id=file.file_id, filename=filename, cache_ttl=ttl)
 
 
 def _data_url(url: str, path: str) -> tuple[str, bytes]:
@@ -144,123 +213,3 @@ def _base64(text: str, path: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest(f"{path} is not base64: {error}.", param=path) from error
-
-
-def _tool(function: wire.Function) -> Tool:
-    return Tool(
-        name=function.name,
-        description=function.description or "",
-        parameters=_json(function.parameters),
-        is_strict=function.strict,
-    )
-
-
-def _json(raw: Raw) -> bytes:
-    return b"" if bytes(raw) == b"null" else bytes(raw)
-
-
-def _tool_choice(request: wire.ChatRequest) -> ToolChoice | None:
-    choice, parallel = request.tool_choice, request.parallel_tool_calls
-    if choice is None:
-        return None if parallel is None else ToolChoice(parallel=parallel)
-    if isinstance(choice, wire.NamedToolChoice):
-        return ToolChoice(mode="named", name=choice.function.name, parallel=parallel)
-    return ToolChoice(mode=choice, parallel=parallel)
-
-
-def _response_format(
-    form: wire.TextFormat | wire.JsonObjectFormat | wire.JsonSchemaFormat | None,
-) -> ResponseFormat | None:
-    match form:
-        case None:
-            return None
-        case wire.TextFormat():
-            return ResponseFormat(kind="text")
-        case wire.JsonObjectFormat():
-            return ResponseFormat(kind="json_object")
-        case wire.JsonSchemaFormat():
-            schema = form.json_schema
-            return ResponseFormat(
-                kind="json_schema", name=schema.name, schema=_described(schema), is_strict=schema.strict
-            )
-        case _:
-            assert_never(form)
-
-
-def _described(form: wire.JsonSchema) -> bytes:
-    """The schema, with the description where JSON Schema itself has a word for it."""
-    schema, path = _json(form.schema), "response_format.json_schema.schema"
-    if not schema:
-        raise InvalidRequest(f"{path} is missing; it is required.", param=path)
-    if form.description is None:
-        return schema
-    try:
-        members = msgspec.json.decode(schema, type=dict[str, Raw])
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{path} is not an object.", param=path) from error
-    members.setdefault("description", Raw(msgspec.json.encode(form.description)))
-    return msgspec.json.encode(members)
-
-
-def _sampling(request: wire.ChatRequest) -> Sampling:
-    old, new = request.max_tokens, request.max_completion_tokens
-    if old is not None and new is not None and old != new:
-        raise InvalidRequest(
-            "max_tokens and max_completion_tokens differ; send only max_completion_tokens.", param="max_tokens"
-        )
-    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
-    return Sampling(
-        max_tokens=new if new is not None else old,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        seed=request.seed,
-        stop=stop,
-        n=request.n,
-        logprobs=request.logprobs,
-        top_logprobs=request.top_logprobs,
-        reasoning_effort=request.reasoning_effort or "",
-    )
-
-
-def _extension(body: bytes) -> bytes:
-    known = frozenset(wire.ChatRequest.__struct_fields__) | _CONSUMED
-    rest: dict[str, Raw] = {}
-    for name, value in msgspec.json.decode(body, type=dict[str, Raw]).items():
-        text = bytes(value).strip()
-        if name in known or text == b"null" or text.replace(b" ", b"") in _DEFAULTS.get(name, ()):
-            continue
-        if newer := _LEGACY.get(name):
-            raise UnsupportedParameter(f"{name} is the old name of {newer}; send {newer} instead.", param=name)
-        rest[name] = value
-    return msgspec.json.encode(rest) if rest else b""
-
-
-class _PromptText(msgspec.Struct):
-    content: object = None
-
-
-class _Prompt(msgspec.Struct):
-    messages: list[_PromptText] = []
-    input: object = None
-
-
-def prompt_characters(body: bytes) -> int:
-    """Count the characters of a prompt's texts; pictures and files are not counted. For estimates only."""
-    try:
-        prompt = msgspec.json.decode(body, type=_Prompt)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return len(body)
-    return sum(_characters(message.content) for message in prompt.messages) + _characters(prompt.input)
-
-
-def _characters(value: object) -> int:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(_characters(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
-    if isinstance(value, dict):
-        return _characters(value.get("text"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] # JSON
-    return 0

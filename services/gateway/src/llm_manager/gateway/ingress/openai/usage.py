@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 from msgspec import Raw
 
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Outcome
+from llm_manager.gateway.ingress.money import usd
 
 
 def chat_usage(outcome: Outcome, *, keeps_native_keys: bool, with_cost: bool) -> bytes:
@@ -46,12 +45,6 @@ def embeddings_usage(outcome: Outcome, *, with_cost: bool) -> bytes:
     total = report.usage.input_total
     members: dict[str, object] = {"prompt_tokens": total, "total_tokens": total}
     return _finished(members, outcome, with_cost=with_cost)
-
-
-def usd(amount: Decimal) -> str:
-    """Spell an amount as plain decimal text without trailing zeros; never with an exponent."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") or "0" if "." in text else text
 
 
 def _finished(members: dict[str, object], outcome: Outcome, *, with_cost: bool) -> bytes:

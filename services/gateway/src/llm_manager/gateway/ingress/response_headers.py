@@ -6,25 +6,33 @@ import re
 
 from llm_manager.gateway.errors import Headers
 from llm_manager.gateway.http.exchange import Exchange
-from llm_manager.gateway.inference.rules import Call
+from llm_manager.gateway.inference.rules import Call, Opening
 from llm_manager.gateway.inference.service import Run
-from llm_manager.gateway.ingress.openai.usage import usd
+from llm_manager.gateway.ingress.money import usd
 
 _PREFIX = b"x-llm-manager-"
-_FORWARDED = re.compile(r"x-ratelimit-[a-z0-9-]{1,60}")
+_FORWARDED = re.compile(r"(x-ratelimit-|anthropic-ratelimit-)[a-z0-9-]{1,60}")
 _SAFE_VALUE = re.compile(r"[\x20-\x7e]{1,1000}")
 _STREAM: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     # nginx would hold events back until its buffer is full
     (b"x-accel-buffering", b"no"),
 ]
 
 
-def stream_headers(call: Call, exchange: Exchange) -> Headers:
-    """Return the headers of a stream: what is known before its first byte, so neither cost nor upstream id."""
+def stream_headers(call: Call, exchange: Exchange, media_type: str, opening: Opening | None) -> Headers:
+    """Return the headers of a stream: what is known before its first byte, so no cost.
+
+    Args:
+        opening: what the provider's headers said; None when a heartbeat goes out before they came.
+    """
     overhead = exchange.handed_over_seconds or 0.0
-    return [*_STREAM, *_about(call, attempts=1, overhead_seconds=overhead)]
+    headers = [
+        (b"content-type", media_type.encode()),
+        *_STREAM,
+        *_about(call, attempts=1, overhead_seconds=overhead),
+    ]
+    return headers if opening is None else [*headers, *_from_upstream(opening)]
 
 
 def answer_headers(run: Run, exchange: Exchange) -> Headers:
@@ -35,11 +43,20 @@ def answer_headers(run: Run, exchange: Exchange) -> Headers:
     total = outcome.cost.total_usd
     if total is not None:
         headers.append((_PREFIX + b"cost", usd(total).encode()))
-    if _SAFE_VALUE.fullmatch(outcome.upstream_request_id):
-        headers.append((_PREFIX + b"upstream-request-id", outcome.upstream_request_id.encode()))
-    for name, value in outcome.upstream_headers.items():
+    opening = Opening(outcome.upstream_request_id, outcome.upstream_headers, outcome.warnings)
+    return [*headers, *_from_upstream(opening)]
+
+
+def _from_upstream(opening: Opening) -> Headers:
+    headers: Headers = []
+    if _SAFE_VALUE.fullmatch(opening.upstream_request_id):
+        headers.append((_PREFIX + b"upstream-request-id", opening.upstream_request_id.encode()))
+    for name, value in opening.upstream_headers.items():
         if _FORWARDED.fullmatch(name) and _SAFE_VALUE.fullmatch(value):
             headers.append((name.encode(), value.encode()))
+    if opening.warnings:
+        text = re.sub(r"[^\x20-\x7e]", "?", "; ".join(opening.warnings))[:1000]
+        headers.append((_PREFIX + b"warning", text.encode()))
     return headers
 
 

@@ -1,0 +1,203 @@
+"""The way of every model call over HTTP: the key, the body, the model's name, the attempt, the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive
+
+from llm_manager.core.deltas import AnswerInfo
+from llm_manager.core.errors import UpstreamProtocolError
+from llm_manager.core.facts import Dialect
+from llm_manager.core.messages import ChatInput
+from llm_manager.gateway.http.body import WhileConnected, read_json_body
+from llm_manager.gateway.http.exchange import Exchange, exchange_of
+from llm_manager.gateway.inference.rules import (
+    Call,
+    Caller,
+    Input,
+    NativeBody,
+    NeutralInput,
+    Operation,
+    Outcome,
+    Piece,
+    client_deadline,
+    tokens_of,
+)
+from llm_manager.gateway.inference.service import Run
+from llm_manager.gateway.ingress.opaque import is_carried_in
+from llm_manager.gateway.ingress.prompt import prompt_characters
+from llm_manager.gateway.ingress.response_headers import answer_headers, stream_headers
+from llm_manager.gateway.ingress.streaming import AnswerStream, EventStreamResponse
+from llm_manager.gateway.ingress.writer import AnswerWriter
+from llm_manager.gateway.parts import PARTS, Parts
+
+_COST_HEADER, _OFF = "x-llm-manager-cost", "off"
+
+
+def caller_of(request: Request) -> Caller:
+    """Check the API key, wherever the client's dialect keeps it.
+
+    `Authorization: Bearer` (OpenAI, Cohere, Ollama), `x-api-key` (Anthropic), `x-goog-api-key` or `?key=` (Gemini).
+
+    Raises:
+        AuthenticationFailed: there is none, or it is not good.
+    """
+    headers = request.headers
+    authorization = headers.get("authorization")
+    if authorization is None:
+        key = headers.get("x-api-key") or headers.get("x-goog-api-key") or request.query_params.get("key")
+        authorization = f"Bearer {key}" if key else None
+    return PARTS.of(request).caller(authorization)
+
+
+async def admitted(request: Request) -> Asked:
+    """Check the key, then read the body.
+
+    Raises:
+        LlmManagerError: the key is not good, or the body is too large, no JSON by its type, or breaks off.
+    """
+    parts = PARTS.of(request)
+    caller = caller_of(request)
+    body = await read_json_body(request, max_bytes=parts.limits.max_body_bytes)
+    return Asked(request, parts, caller, body)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer that has ended well. `native` is empty unless the provider speaks the client's dialect."""
+
+    pieces: list[Piece]
+    native: bytes
+    run: Run
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it used and cost."""
+        return self.run.outcome
+
+
+class Asked:
+    """One request of an admitted caller."""
+
+    def __init__(self, request: Request, parts: Parts, caller: Caller, body: bytes) -> None:
+        self.parts = parts
+        self.body = body
+        self.caller = caller
+        self.exchange: Exchange = exchange_of(request.scope)
+        self.receive: Receive = request.receive
+        self.with_cost = request.headers.get(_COST_HEADER, "").strip().lower() != _OFF
+        self._read_timeout = request.headers.get("x-stainless-read-timeout")
+
+    def call(
+        self,
+        operation: Operation,
+        model: str,
+        *,
+        dialect: Dialect,
+        neutral: Callable[[], NeutralInput],
+        is_stream: bool = False,
+        end_user: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Call:
+        """Resolve the model and make the call.
+
+        Args:
+            dialect: the client's own; a provider that speaks it gets the body as it is, unless blocks of another
+                provider ride in it.
+            neutral: translates the body for every other provider.
+            headers: those of the client that belong to the dialect, lower-case names.
+
+        Raises:
+            ModelNotFound, InvalidRequest, UnsupportedParameter.
+        """
+        target = self.parts.catalogue.snapshot.resolve(model)
+        inference, translated = self.parts.inference, cache(neutral)
+        asked: Input
+        if inference.speaks(target, dialect) and not is_carried_in(self.body):
+            asked = NativeBody(dialect, self.body, headers or {})
+        else:
+            asked = translated()
+        call = Call(
+            request_id=self.exchange.request_id,
+            caller=self.caller,
+            target=target,
+            operation=operation,
+            input=asked,
+            requested_model=model,
+            deadline_seconds=client_deadline(
+                limit_seconds=self.parts.limits.request_timeout_seconds,
+                read_timeout_header=self._read_timeout,
+                is_stream=is_stream,
+            ),
+            is_stream=is_stream,
+            end_user=end_user[:256],
+        )
+        inference.check_operation(call)
+        if operation == "chat":
+            chat = cast("Callable[[], ChatInput]", translated)  # what a chat translates into
+            inference.check_profile(call, chat, prompt_tokens=lambda: tokens_of(self.input_characters()))
+        self.exchange.call = call
+        return call
+
+    def fallback(self, call: Call, *, prefix: str) -> AnswerInfo:
+        """Describe an answer whose provider does not."""
+        return AnswerInfo(id=f"{prefix}{call.request_id}", model=call.target.upstream_model, created=int(time.time()))
+
+    def input_characters(self) -> int:
+        """Count the prompt, for the estimate of a lost attempt."""
+        return prompt_characters(self.body)
+
+    def run(self, call: Call) -> AbstractAsyncContextManager[Run]:
+        """Hand the call over to a worker."""
+        self.exchange.hand_over()
+        return self.parts.inference.run(call, input_characters=self.input_characters)
+
+    async def whole(self, call: Call) -> WholeAnswer:
+        """Make the call and wait for all of its answer; a client that goes away cancels it.
+
+        Raises:
+            LlmManagerError: the attempt failed, or the client went away.
+        """
+        pieces: list[Piece] = []
+        native: list[bytes] = []
+        async with WhileConnected(self.receive), self.run(call) as run:
+            async for piece in run.pieces():
+                pieces.append(piece)
+                native.extend(piece.native)
+        self.exchange.take_back()
+        if isinstance(call.input, NativeBody) and len(native) != 1:
+            raise UpstreamProtocolError(f"The provider's answer has {len(native)} bodies instead of one; retry.")
+        return WholeAnswer(pieces, native[0] if native else b"", run)
+
+    def respond(self, body: bytes, answer: WholeAnswer) -> Response:
+        """Answer with a whole body."""
+        return json_response(body, answer_headers(answer.run, self.exchange))
+
+    def stream(self, call: Call, writer: AnswerWriter) -> Response:
+        """Answer piece by piece."""
+        self.exchange.hand_over()
+        return EventStreamResponse(
+            AnswerStream(
+                inference=self.parts.inference,
+                call=call,
+                writer=writer,
+                input_characters=self.input_characters,
+                headers=lambda opening: stream_headers(call, self.exchange, writer.media_type, opening),
+                heartbeat_seconds=self.parts.limits.heartbeat_seconds,
+            )
+        )
+
+
+def json_response(body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+    """Answer with JSON."""
+    response = Response(body, media_type="application/json")
+    response.raw_headers.extend(headers or ())
+    return response

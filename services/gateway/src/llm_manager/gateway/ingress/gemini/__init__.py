@@ -1,0 +1,1 @@
+"""Gemini's API for clients: google-genai and whatever else speaks generateContent."""

@@ -1,0 +1,1 @@
+"""The platform's own short form: POST /api/v1/generate."""

@@ -1,0 +1,57 @@
+"""Counts the characters of prompts and answers in any dialect; for estimates only."""
+
+from __future__ import annotations
+
+import msgspec
+
+from llm_manager.gateway.inference.rules import CHARACTERS_PER_TOKEN
+
+# Keys under which some dialect keeps what the model reads. Pictures, files and signatures are under none of them.
+_READ = frozenset(
+    {
+        *("messages", "input", "inputs", "prompt", "system", "instructions", "systemInstruction", "system_instruction"),
+        *("contents", "content", "parts", "text", "texts", "query", "documents", "output", "arguments", "tools"),
+        *("function", "functionDeclarations", "function_declarations", "name", "description", "parameters", "thinking"),
+        *("input_schema", "suffix", "requests", "generateContentRequest", "generate_content_request"),
+    }
+)
+
+
+# The same for one event of an answer.
+_SAID = frozenset(
+    {
+        *("delta", "text", "thinking", "partial_json", "content", "candidates", "parts", "message", "arguments"),
+        *("tool_calls", "function", "functionCall", "args", "refusal", "tool_plan"),
+    }
+)
+
+
+def prompt_characters(body: bytes) -> int:
+    """Count the characters of a prompt's texts; pictures and files are not counted."""
+    try:
+        document: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return len(body)
+    return _characters(document, _READ)
+
+
+def answer_characters(event: bytes) -> int:
+    """Count the characters that one event of a streamed answer adds; an event that is no JSON adds none."""
+    try:
+        document: object = msgspec.json.decode(event)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+    return _characters(document, _SAID)
+
+
+def _characters(value: object, keys: frozenset[str]) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        # the texts of embeddings and legacy completions may be given as token numbers
+        return CHARACTERS_PER_TOKEN
+    if isinstance(value, list):
+        return sum(_characters(item, keys) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+    if isinstance(value, dict):
+        return sum(_characters(item, keys) for key, item in value.items() if key in keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+    return 0

@@ -1,0 +1,1 @@
+"""What a server of a kind without fixed abilities can do: asked once, stored with its provider."""
