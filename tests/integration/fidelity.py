@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from clients import Client
+
 from llm_manager.testing.answers import answer_of_reading, differences
 from llm_manager.testing.recordings import Recording, oracle
 from llm_manager.testing.stream_validator import StreamValidator
@@ -25,7 +27,7 @@ def chat_differences(recording: Recording, status: int, body: bytes) -> list[str
     if expected["error"]:
         return _error_differences(expected["error"], seen, status)
     if seen.get("error"):
-        return [f"error instead of an answer: {status} {seen['error']}"]
+        return _failed(recording, status, seen)
     lines = differences(answer_of_reading(seen), expected)
     is_legacy = "functions" in (recording.request or {})
     for number, (want, have) in enumerate(zip(expected["tool_calls"], seen["tool_calls"], strict=False)):
@@ -69,15 +71,21 @@ def models_differences(recording: Recording, status: int, body: bytes, *, provid
     """
     if status != 200:
         return [f"status {status}: {body[:200]!r}"]
-    mine = {model["id"] for model in json.loads(body)["data"] if model["id"].startswith(f"{provider}/")}
+    document = json.loads(body)
+    listed = document.get("data", document.get("models"))
+    mine = {(model.get("id") or model.get("name")).removeprefix("models/") for model in listed}
     if recording.expected["error"]:
         return []
-    return [f"{name} is missing" for name in recording.expected["first_ids"] if f"{provider}/{name}" not in mine]
+    wanted = [f"{provider}/{name.removeprefix('models/')}" for name in recording.expected["first_ids"]]
+    return [f"{name} is missing" for name in wanted if name not in mine]
 
 
 def _error_differences(expected: Json, seen: Json, status: int) -> list[str]:
     if not seen.get("error"):
         return [f"an answer ({status}) instead of the error {expected}"]
+    if seen["error"].get("code") == "unsupported_parameter" and 400 <= (expected.get("status") or 0) < 500:
+        # we refuse what the provider would refuse, before it is asked
+        return []
     lines: list[str] = []
     if not expected.get("in_stream"):
         wanted = _STATUS.get(expected["status"], {502, 503, 504} if expected["status"] >= 500 else {expected["status"]})
@@ -91,6 +99,80 @@ def _error_differences(expected: Json, seen: Json, status: int) -> list[str]:
     ):
         lines.append(f"error message {seen['error'].get('message')!r} lacks {message!r}")
     return lines
+
+
+# What the reader finds in an answer that its client would miss if it changed, by kind of answer.
+_COMPARED: dict[str, tuple[str, ...]] = {
+    "chat": (
+        *("id", "text", "reasoning_text", "refusal", "finish_reason", "finish_reason_normalised", "input_tokens"),
+        *("output_tokens", "input_tokens_total", "output_tokens_total", "cached_input_tokens", "cache_write_tokens"),
+        *("reasoning_tokens", "billed_input_tokens", "billed_output_tokens", "total_tokens", "n_choices"),
+        *("choices_text", "n_citations", "tool_plan", "stop_sequence", "prompt_block_reason", "part_kinds"),
+        *("server_tool_calls", "redacted_thinking_blocks", "tool_calls"),
+    ),
+    "embeddings": ("count", "dim", "first5", "input_tokens", "encoding"),
+    "rerank": ("results", "billed_search_units"),
+    "count_tokens": ("input_tokens",),
+}
+# words for the finish that only a provider has are said in the dialect's own
+_COMPARED["completion"] = tuple(name for name in _COMPARED["chat"] if name != "finish_reason")
+# What a provider does not count we estimate, or count as none; whether it says so is what the ledger's tests look at.
+_COUNTS = frozenset(name for name in _COMPARED["chat"] if "tokens" in name)
+
+
+def own_differences(recording: Recording, status: int, body: bytes) -> list[str]:
+    """Return in what our answer in the recording's own dialect differs from what the provider sent."""
+    expected = recording.expected
+    try:
+        _, seen = oracle().read(recording.provider, recording.wire, status, body)
+    except Exception as error:  # noqa: BLE001 # the reader raises whatever its parsing does; each is a finding
+        return [f"unreadable: {type(error).__name__} {error}: {body[:200]!r}"]
+    if expected["error"]:
+        return _error_differences(expected["error"], seen, status)
+    if seen.get("error"):
+        return _failed(recording, status, seen)
+    return [
+        f"{name}: {seen.get(name)!r} instead of {expected[name]!r}"
+        for name in _COMPARED[expected["kind"]]
+        if name in expected and seen.get(name) != expected[name] and not (name in _COUNTS and expected[name] is None)
+    ]
+
+
+def _failed(recording: Recording, status: int, seen: Json) -> list[str]:
+    """An answer that the provider broke off is an error with the provider's reason; every other one is an answer."""
+    expected, said = recording.expected, str(seen["error"].get("message"))
+    if expected.get("finish_reason_normalised") == "error" and str(expected["finish_reason"]) in said:
+        return []
+    return [f"error instead of an answer: {status} {seen['error']}"]
+
+
+def cross_differences(recording: Recording, client: Client, status: int, body: bytes) -> list[str]:
+    """Return in what our answer in a client's dialect differs from what a provider said in its own."""
+    expected = recording.expected
+    try:
+        _, seen = oracle().read(client.provider, client.wire, status, body)
+    except Exception as error:  # noqa: BLE001 # the reader raises whatever its parsing does; each is a finding
+        return [f"unreadable: {type(error).__name__} {error}: {body[:200]!r}"]
+    if expected["error"]:
+        return _error_differences(expected["error"], seen, status)
+    if seen.get("error"):
+        return _failed(recording, status, seen)
+    wanted = {**expected, "choices_text": None}
+    if expected["refusal"] and not client.wire.startswith("openai."):
+        # dialects without a place for refusals say them as text
+        wanted |= {"text": expected["text"] + expected["refusal"], "refusal": None}
+        if client.wire == "anthropic.messages":
+            # it has a reason of its own to stop for
+            wanted["finish_reason_normalised"] = "content_filter"
+    if client.wire == "gemini.generate" and seen.get("finish_reason") == "MALFORMED_FUNCTION_CALL":
+        # so does Gemini, for arguments that are no JSON
+        wanted["finish_reason_normalised"] = "error"
+    lines = differences(answer_of_reading(seen), wanted)
+    return lines + [
+        f"{name}: {seen.get(name)} instead of {expected[name]}"
+        for name in ("input_tokens_total", "output_tokens_total", "cached_input_tokens")
+        if expected.get(name) is not None and (seen.get(name) or 0) != expected[name]
+    ]
 
 
 def stream_violations(body: bytes) -> list[str]:

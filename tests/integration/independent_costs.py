@@ -54,6 +54,15 @@ def read_rates(folder: Path) -> Rates:
     return {key: tiers for key, (_, tiers) in dated.items()}
 
 
+def _used(row: Json, recording: Recording) -> dict[str, int]:
+    counts = row["usage"]
+    if recording.expected.get("billed_input_tokens") is not None:
+        # Cohere charges other numbers than it counts
+        billed = {name: recording.expected[f"billed_{name}_tokens"] for name in ("input", "output")}
+        counts = {**dict.fromkeys(_COUNTS, 0), "input_uncached": billed["input"], "output_text": billed["output"] or 0}
+    return {name: counts[name] for name in _COUNTS if counts[name]}
+
+
 def independent_cost(rates: Rates, kind: str, model: str, row: Json, recording: Recording) -> Decimal | None:
     """Return what the row must cost; None when it must be unpriced."""
     stated = _STATED_COST.findall(recording.body.decode()) if kind in _STATE_COSTS else []
@@ -61,7 +70,7 @@ def independent_cost(rates: Rates, kind: str, model: str, row: Json, recording: 
         return Decimal(stated[-1]).quantize(Decimal("1e-12"))
     if row["usage_source"] == "unknown":
         return None
-    used = {name: row["usage"][name] for name in _COUNTS if row["usage"][name]}
+    used = _used(row, recording)
     if not used:
         return Decimal(0)
     tiers = rates.get((kind, model), rates.get((kind, "*")))

@@ -11,16 +11,12 @@ from uuid import UUID
 import pytest
 
 from llm_manager.contracts.usage.v1 import event_pb2
-from llm_manager.core.prices import Cost, CostState, PriceBook
+from llm_manager.core.prices import PriceBook
 from llm_manager.core.usage import BUCKETS, Usage
 from llm_manager.kit.bus.consumer import Delivered
+from llm_manager.kit.wire.accounts import cost_to_proto
 from llm_manager.usage.prices.store import load_book
 
-COST_STATES = {
-    CostState.PRICED: event_pb2.COST_STATE_PRICED,
-    CostState.REPORTED: event_pb2.COST_STATE_REPORTED,
-    CostState.UNPRICED: event_pb2.COST_STATE_UNPRICED,
-}
 EventFactory = Callable[..., event_pb2.UsageRecorded]
 
 
@@ -36,21 +32,6 @@ def event_id(at: datetime, *, seed: int | None = None) -> str:
     value = (int(at.timestamp() * 1000) << 80) | bits
     value = value & ~(0xF << 76) | 0x7 << 76
     return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
-
-
-def cost_message(cost: Cost) -> event_pb2.Cost:
-    """A cost as the contract has it."""
-    lines = [
-        event_pb2.PriceLine(
-            bucket=line.bucket,
-            quantity=line.quantity,
-            rate_picousd_per_million=line.rate_picousd_per_million,
-            amount_picousd=line.amount_picousd,
-        )
-        for line in cost.lines
-    ]
-    state = COST_STATES[cost.state]
-    return event_pb2.Cost(state=state, total_picousd=cost.total_picousd, price_version=cost.price_version, lines=lines)
 
 
 @pytest.fixture
@@ -94,7 +75,7 @@ def make_event(book: PriceBook) -> EventFactory:
             usage=event_pb2.Usage(**{name: getattr(counted, name) for name in BUCKETS}),
             usage_source=event_pb2.USAGE_SOURCE_PROVIDER,
             raw_usage=b'{"prompt_tokens":15,"completion_tokens":7}',
-            cost=cost_message(cost),
+            cost=cost_to_proto(cost),
             end_user="user_1",
             tags={"team": "search"},
         )

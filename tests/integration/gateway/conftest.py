@@ -26,11 +26,12 @@ from llm_manager.testing.nats_fixtures import bus, mortal_nats_server, nats_serv
 
 __all__ = ["bus", "mortal_nats_server", "nats_server"]
 
-KINDS = ("echo", "openai", "groq", "custom")
+KINDS = ("echo", "openai", "groq", "custom", "ollama")
 ENVIRONMENT = {
     "OPENAI_API_KEY": "sk-test-openai-canary-0001",
     "GROQ_API_KEY": "gsk_test_groq_canary_0001",
     "CUSTOM_BASE_URL": "http://127.0.0.1:9/v1",
+    "OLLAMA_BASE_URL": "http://127.0.0.1:9",
 }
 PASSWORD = "correct horse battery staple"
 
@@ -78,6 +79,7 @@ def _starter(nats_url: str, folder: Path) -> Start:
             "bootstrap_api_key": key,
             "admin_password": PASSWORD,
             "detect_local_providers": False,
+            "probe_providers": False,
             **changed,
         }
         ops = Ops()

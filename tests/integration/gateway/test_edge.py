@@ -59,7 +59,7 @@ async def test_a_malformed_body_is_a_400_that_names_the_field(
         ("GET", "/", 404, "unknown_url"),
         ("GET", "/v1", 404, "unknown_url"),
         ("POST", "/v1/chat/completions/", 404, "unknown_url"),
-        ("POST", "/v1/completions", 404, "unknown_url"),
+        ("POST", "/v1/complete", 404, "unknown_url"),
         ("GET", "/v1/../../etc/passwd", 404, "unknown_url"),
         ("GET", CHAT, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),

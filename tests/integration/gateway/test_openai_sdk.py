@@ -149,7 +149,7 @@ async def test_tools_are_called(client: openai.AsyncOpenAI, worker: AnsweringWor
     more = chat_pb2.Delta(tool_call_arguments=chat_pb2.ToolCallArguments(index=0, fragment='{"a":1}'))
     worker.script = answering(chunk(start, more, finish("tool_calls")))
     answer = await client.chat.completions.create(
-        model="echo",
+        model="ollama/any",
         messages=[
             {
                 "role": "user",
@@ -172,7 +172,7 @@ class Capital(BaseModel):
 
 async def test_structured_output_is_parsed(client: openai.AsyncOpenAI, worker: AnsweringWorker) -> None:
     worker.script = answering(chunk(text('{"name":'), text('"Paris"}'), finish()))
-    parsed = await client.chat.completions.parse(model="echo", messages=HELLO, response_format=Capital)
+    parsed = await client.chat.completions.parse(model="ollama/any", messages=HELLO, response_format=Capital)
     assert parsed.choices[0].message.parsed == Capital(name="Paris")
     assert json.loads(worker.requests[0].chat.response_format.schema)["properties"]["name"]["type"] == "string"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from nats.js.client import JetStreamContext
 
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable, StoreUnavailable
 from llm_manager.core.ids import uuid7
@@ -78,6 +79,18 @@ async def test_a_thousand_keys_are_complete_when_entering_returns(bus: Bus, buck
     changes = Changes()
     async with kv.watch(bus, bucket, changes):
         assert len(changes.seen) == 1000
+
+
+async def test_values_that_are_still_on_their_way_are_waited_for(
+    bus: Bus, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kv.put(bus, bucket, "a", b"1")
+    await kv.put(bus, bucket, "b", b"2")
+    # what nats-py sees when the server was quicker than its callback
+    monkeypatch.setattr(JetStreamContext.PushSubscription, "delivered", property(lambda _: 0))
+    changes = Changes()
+    async with kv.watch(bus, bucket, changes):
+        assert changes.seen == [("a", b"1"), ("b", b"2")]
 
 
 async def test_a_bucket_that_is_not_there_is_named(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

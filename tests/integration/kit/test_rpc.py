@@ -70,6 +70,12 @@ class Servicer(pb_grpc.InferenceServiceServicer):
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
         return pb.EmbedResponse()
 
+    async def Rerank(self, request: pb.RerankRequest, context: Any) -> pb.RerankResponse:
+        return pb.RerankResponse()
+
+    async def CountTokens(self, request: pb.CountTokensRequest, context: Any) -> pb.CountTokensResponse:
+        return pb.CountTokensResponse()
+
 
 @pytest.fixture
 def servicer() -> Servicer:

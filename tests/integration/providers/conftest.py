@@ -35,8 +35,8 @@ PRICES = b"""{"version": "2026-11-24.1", "prices": [
 
 
 @asynccontextmanager
-async def running_worker(bus: Bus, *, drain_seconds: float = 1.0) -> AsyncGenerator[Asker]:
-    """Run a worker for all kinds under a subject of its own."""
+async def running_worker(bus: Bus, *, drain_seconds: float = 1.0, kinds: tuple[str, ...] = ()) -> AsyncGenerator[Asker]:
+    """Run a worker for all kinds under a subject of its own, and under those of some kinds."""
     token = uuid7().replace("-", "")
     prices = CurrentPrices()
     prices.on_change("price_book", PRICES)
@@ -50,7 +50,7 @@ async def running_worker(bus: Bus, *, drain_seconds: float = 1.0) -> AsyncGenera
             bus,
             worker_id=f"worker-{token}",
             queue="providers",
-            subjects=[subject],
+            subjects=[subject, *(f"llm.v1.infer.{kind}" for kind in kinds)],
             handler=Consumer(inference, recorder, prices).handle,
             max_in_flight=10,
             drain_seconds=drain_seconds,
@@ -70,4 +70,11 @@ async def upstream() -> AsyncGenerator[FakeUpstream]:
 async def asker(bus: Bus, upstream: FakeUpstream) -> AsyncGenerator[Asker]:
     async with running_worker(bus) as running:
         running.base_url = upstream.base_url
+        yield running
+
+
+@pytest.fixture
+async def echo_worker(bus: Bus) -> AsyncGenerator[Asker]:
+    """A worker that also serves the demo's kind under its real subject."""
+    async with running_worker(bus, kinds=("echo",)) as running:
         yield running

@@ -111,12 +111,14 @@ async def test_a_rejected_message_is_kept_once_with_its_bytes(clickhouse: ClickH
 
 async def test_migrations_go_up_twice_down_and_up_again(clickhouse: ClickHouse) -> None:
     assert await migrate(clickhouse, MIGRATIONS) == []
-    for statement in split_statements((MIGRATIONS / "down" / "0001_events.sql").read_text()):
-        await clickhouse.command(statement)
+    steps = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    for step in reversed(steps):
+        for statement in split_statements((MIGRATIONS / "down" / step).read_text()):
+            await clickhouse.command(statement)
     gone = await clickhouse.query("SELECT count() FROM system.tables WHERE database = 'usage'")
 
     assert gone == [(0,)]
-    assert await migrate(clickhouse, MIGRATIONS) == ["0001_events.sql"]
+    assert await migrate(clickhouse, MIGRATIONS) == steps
     assert await counted(clickhouse) == (0, 0, None)
 
 
