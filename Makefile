@@ -9,7 +9,7 @@ N ?= 2
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test test-unit test-integration check fmt proto lock requirements docs openapi fresh clean \
+.PHONY: help setup up down status test test-unit test-integration check fmt proto lock requirements docs openapi examples fidelity fresh clean \
 	check-style check-types check-imports check-contracts check-house check-docs
 
 help: ## List what can be done
@@ -39,6 +39,12 @@ test-unit: setup ## Run the unit tests only (under 30 s)
 
 test-integration: setup ## Run the tests that start several services together
 	@$(BIN)/python -m pytest -q tests/integration
+
+examples: setup ## Make .venv-examples, in which the programs of examples/clients run
+	@$(BIN)/python -I scripts/install_examples.py
+
+fidelity: setup ## Play every recording through the running product and write the table in docs/fidelity.md
+	@$(BIN)/python scripts/fidelity.py
 
 check: setup check-style check-types check-imports check-contracts check-house check-docs ## Everything that needs no running part
 	@echo "make check: passed"
@@ -76,6 +82,8 @@ lock: ## Resolve the newest versions into requirements.lock (needs a working .ve
 	@$(STEP) "resolving" "see the lines above" $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--python-version 3.11 --no-header pyproject.toml --group dev $(MEMBERS:%=--no-emit-package llm-manager-%) \
 		-o requirements.lock
+	@$(STEP) "resolving the examples" "see the lines above" $(BIN)/uv pip compile --quiet --upgrade --universal \
+		--generate-hashes --python-version 3.11 --no-header --group pyproject.toml:examples -o examples/clients/requirements.lock
 	@$(BIN)/python scripts/tidy_lock.py
 
 requirements: setup ## Show which rows of the specification tests prove, and record them
