@@ -41,7 +41,7 @@ _NOT_SERVED = {
     "cohere.count_tokens": "Cohere's /v1/tokenize splits one text; it is not a count of a chat",
 }
 # Their clients' routes are not there yet; the providers themselves answer the clients of every other dialect.
-_NO_INGRESS = ("cohere", "ollama")
+_NO_INGRESS = ("ollama",)
 _FIM = "Mistral's /v1/fim/completions has no ingress here"
 _BACKGROUND = "a response that is made in the background has no ingress here"
 

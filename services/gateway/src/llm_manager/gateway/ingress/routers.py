@@ -10,6 +10,8 @@ from llm_manager.gateway.http.error_shapes import ErrorRule
 from llm_manager.gateway.ingress.anthropic import endpoints as anthropic
 from llm_manager.gateway.ingress.anthropic import models_endpoints as anthropic_models
 from llm_manager.gateway.ingress.anthropic.errors import error_body as anthropic_error
+from llm_manager.gateway.ingress.cohere import endpoints as cohere
+from llm_manager.gateway.ingress.cohere.errors import error_body as cohere_error
 from llm_manager.gateway.ingress.gemini import endpoints as gemini
 from llm_manager.gateway.ingress.gemini.routing import ERROR_RULES as GEMINI_ERROR_RULES
 from llm_manager.gateway.ingress.openai import completions_endpoints, rerank_endpoints
@@ -29,6 +31,7 @@ ROUTERS: Sequence[APIRouter] = (
     anthropic_models.router,
     *OPENAI_ROUTERS,
     anthropic.router,
+    cohere.router,
     platform.router,
 )
 
@@ -37,4 +40,5 @@ ERROR_RULES: Sequence[ErrorRule] = (
     *GEMINI_ERROR_RULES,
     ErrorRule(anthropic_error, prefixes=("/v1/messages",)),
     ErrorRule(anthropic_error, prefixes=("/v1/models",), header=anthropic_models.VERSION_HEADER),
+    ErrorRule(cohere_error, prefixes=("/v2/",)),
 )
