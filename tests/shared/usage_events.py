@@ -17,13 +17,14 @@ from llm_manager.kit.bus.consumer import Delivered
 from llm_manager.kit.wire.accounts import cost_to_proto
 from llm_manager.usage.prices.store import load_book
 
+BOOKS = {book.version: book for book in [load_book()]}
 EventFactory = Callable[..., event_pb2.UsageRecorded]
 
 
 @pytest.fixture(scope="session")
 def book() -> PriceBook:
     """The book that the service ships."""
-    return load_book()
+    return next(iter(BOOKS.values()))
 
 
 def event_id(at: datetime, *, seed: int | None = None) -> str:

@@ -10,12 +10,13 @@ import pytest
 from llm_manager.core.facts import load_facts
 from llm_manager.core.ids import uuid7
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.bus.requests import Requester
 from llm_manager.kit.bus.responder import Responder
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.providers.client import HttpClient
 from llm_manager.providers.consumer import Consumer
-from llm_manager.providers.credentials import AAD, Credentials
+from llm_manager.providers.credentials import Credentials
 from llm_manager.providers.echo import EchoUpstream
 from llm_manager.providers.price_book import CurrentPrices
 from llm_manager.providers.recorder import Recorder
@@ -44,7 +45,7 @@ async def running_worker(bus: Bus, *, drain_seconds: float = 1.0, kinds: tuple[s
         facts = load_facts()
         inference = Inference(facts, {"http": client, "echo": EchoUpstream(facts["echo"])}, Credentials(BOX))
         subject = f"llm.v1.infer.test-{token}"
-        asker = Asker(requester, subject, f"app-{token}", lambda text: BOX.seal(text.encode(), aad=AAD))
+        asker = Asker(requester, subject, f"app-{token}", lambda text: BOX.seal(text.encode(), aad=CREDENTIAL_AAD))
         subscription = await bus.subscribe(asker.events_subject, asker.take)
         responder = Responder(
             bus,

@@ -14,11 +14,11 @@ from llm_manager.core.facts import load_facts
 from llm_manager.core.ids import uuid7
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.kv import put
-from llm_manager.kit.bus.names import BUCKET_CONFIG
+from llm_manager.kit.bus.names import BUCKET_CONFIG, infer_subject
 from llm_manager.kit.bus.requests import Requester
 from llm_manager.kit.ops import Ops
 from llm_manager.kit.settings import SettingsError, load
-from llm_manager.providers.app import infer_subject, lifespan, new_worker_id
+from llm_manager.providers.app import lifespan, new_worker_id
 from llm_manager.providers.settings import ProvidersSettings
 from llm_manager.testing.bus_parties import until
 from llm_manager.testing.nats import NatsServer

@@ -6,10 +6,10 @@ from nats.js.api import StreamInfo
 from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
 from llm_manager.core.ids import uuid7
 from llm_manager.kit.bus.connection import Bus, connect
-from llm_manager.kit.bus.names import STREAM_USAGE
+from llm_manager.kit.bus.names import STREAM_USAGE, usage_subject
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.providers import recorder as recorder_module
-from llm_manager.providers.recorder import Recorder, subject_of
+from llm_manager.providers.recorder import Recorder
 from llm_manager.testing.bus_parties import until
 from llm_manager.testing.nats import NatsServer
 
@@ -60,4 +60,4 @@ async def test_event_that_waits_is_tried_once_more_at_the_end(
 
 @pytest.mark.parametrize(("app", "token"), [("app-1", "app-1"), ("a b.c>*", "a_b_c__"), ("", "none")])
 def test_app_is_one_token_of_the_subject(app: str, token: str) -> None:
-    assert subject_of(UsageRecorded(app_id=app)) == f"llm.v1.usage.recorded.{token}"
+    assert usage_subject(app) == f"llm.v1.usage.recorded.{token}"

@@ -20,6 +20,7 @@ from llm_manager.kit.clickhouse_migrations import migrate
 from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.lag import LagGauge
 from llm_manager.usage.ledger.store import MIGRATIONS, LedgerStore
+from llm_manager.usage.prices.store import PriceBooks, load_book
 from llm_manager.usage.statistics.rules import Filter
 from llm_manager.usage.statistics.store import StatisticsStore
 
@@ -30,7 +31,7 @@ async def main(nats_url: str, dsn: str, point: str) -> None:
     """Run until killed, or until the stream is stored."""
     async with ClickHouse(dsn) as clickhouse, connect(nats_url, name="dying") as bus:
         await migrate(clickhouse, MIGRATIONS)
-        ledger = LedgerConsumer(LedgerStore(clickhouse))
+        ledger = LedgerConsumer(LedgerStore(clickhouse), PriceBooks(clickhouse, load_book()))
 
         async def handle(messages: Sequence[Delivered]) -> None:
             # a batch begins at random where the last process ended, so batches overlap in every way

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import InternalError, StoreUnavailable
+from llm_manager.core.prices import PriceBook
 from llm_manager.core.usage import Usage
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
@@ -21,6 +22,7 @@ from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.rules import Attempt
 from llm_manager.usage.ledger.store import LedgerStore, Rejected
+from llm_manager.usage.prices.store import PriceBooks
 
 MakeEvent = Callable[..., event_pb2.UsageRecorded]
 Deliver = Callable[..., Delivered]
@@ -53,8 +55,8 @@ def store(clickhouse: ClickHouse) -> FlakyStore:
 
 
 @pytest.fixture
-def consumer(store: FlakyStore) -> LedgerConsumer:
-    return LedgerConsumer(store)
+def consumer(store: FlakyStore, clickhouse: ClickHouse, book: PriceBook) -> LedgerConsumer:
+    return LedgerConsumer(store, PriceBooks(clickhouse, book))
 
 
 async def rejected(clickhouse: ClickHouse) -> dict[bytes, list[str]]:
@@ -226,3 +228,16 @@ async def test_a_million_one_token_calls_sum_to_the_exact_product(
     rows = await clickhouse.query("SELECT count(), sum(cost_usd) FROM usage.events FINAL")
 
     assert rows == [(1_000_000, Decimal("0.150000000000"))]
+
+
+async def test_an_event_is_compared_with_the_book_that_it_names_also_an_older_one(
+    clickhouse: ClickHouse, store: FlakyStore, book: PriceBook, make_event: MakeEvent, deliver: Deliver
+) -> None:
+    await PriceBooks(clickhouse, book).keep()
+    await PriceBooks(clickhouse, book).keep()
+    consumer = LedgerConsumer(store, PriceBooks(clickhouse, PriceBook("newer", ())))
+
+    await consumer.handle([deliver(make_event())])
+
+    assert await clickhouse.query("SELECT cost_state, defects FROM usage.events") == [("priced", [])]
+    assert await clickhouse.query("SELECT count() FROM usage.price_books FINAL") == [(1,)]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from usage_events import BOOKS
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import InternalError
@@ -21,7 +22,7 @@ MakeEvent = Callable[..., event_pb2.UsageRecorded]
 
 
 def examined(event: event_pb2.UsageRecorded) -> Attempt:
-    return examine(from_proto(event), now=datetime.now(UTC))
+    return examine(from_proto(event), now=datetime.now(UTC), books=BOOKS)
 
 
 async def counted(clickhouse: ClickHouse) -> tuple[int, int, Decimal]:

@@ -9,13 +9,14 @@ from nats import errors
 from llm_manager.core.prices import PriceBook
 from llm_manager.kit.bus.connection import Bus, connect
 from llm_manager.kit.bus.kv import put
+from llm_manager.kit.bus.names import KEY_PRICE_BOOK
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.testing.nats import NatsServer
-from llm_manager.usage.prices.client import KEY, publish, published
+from llm_manager.usage.prices.client import publish, published
 
 
 async def on_the_bus(bus: Bus) -> bytes | None:
-    return (await (await bus.jetstream.key_value("config")).get(KEY)).value
+    return (await (await bus.jetstream.key_value("config")).get(KEY_PRICE_BOOK)).value
 
 
 async def is_on_the_bus(bus: Bus, book: PriceBook) -> bool:
@@ -40,7 +41,7 @@ async def test_a_book_that_was_lost_comes_back_with_the_connection(
     async with connect(mortal_nats_server.url, name="test") as bus:
         await ensure_streams(bus)
         async with published(bus, book):
-            await put(bus, "config", KEY, b"overwritten")
+            await put(bus, "config", KEY_PRICE_BOOK, b"overwritten")
             mortal_nats_server.restart()
             async with asyncio.timeout(15):
                 while not await is_on_the_bus(bus, book):  # noqa: ASYNC110 (the server sends no event for it)

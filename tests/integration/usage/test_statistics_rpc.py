@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from usage_events import BOOKS
 
 from llm_manager.contracts.usage.v1 import event_pb2, usage_service_pb2, usage_service_pb2_grpc
 from llm_manager.core.errors import InvalidRequest
@@ -58,7 +59,9 @@ def top(dimension: int, *, order_by: int = 0, limit: int = 0) -> usage_service_p
 
 
 async def write(clickhouse: ClickHouse, *events: event_pb2.UsageRecorded) -> None:
-    await LedgerStore(clickhouse).write([examine(from_proto(event), now=AT + timedelta(hours=1)) for event in events])
+    now = AT + timedelta(hours=1)
+    attempts = [examine(from_proto(event), now=now, books=BOOKS) for event in events]
+    await LedgerStore(clickhouse).write(attempts)
 
 
 async def test_events_come_back_as_they_were_recorded(

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from usage_events import BOOKS
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import CostState
-from llm_manager.core.usage import Usage, UsageSource
+from llm_manager.core.usage import AttemptState, Usage, UsageSource
 from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.usage.ledger.events_wire import from_proto
-from llm_manager.usage.ledger.rules import Attempt, AttemptState, examine
+from llm_manager.usage.ledger.rules import Attempt, examine
 from llm_manager.usage.ledger.store import LedgerStore
 from llm_manager.usage.statistics.rules import Dimension, Filter, OrderBy, Position, Totals
 from llm_manager.usage.statistics.store import StatisticsStore
@@ -54,7 +55,7 @@ def make_attempts(make_event: MakeEvent, count: int) -> list[Attempt]:
                 event.usage_source = event_pb2.USAGE_SOURCE_ESTIMATED
             case _:
                 pass
-        attempts.append(examine(from_proto(event), now=datetime(2026, 11, 24, tzinfo=UTC)))
+        attempts.append(examine(from_proto(event), now=datetime(2026, 11, 24, tzinfo=UTC), books=BOOKS))
     return attempts
 
 
@@ -157,7 +158,7 @@ async def test_an_event_stored_between_two_pages_moves_no_other(
     whole = await store.page(Filter(), after=None, limit=20)
     first = await store.page(Filter(), after=None, limit=10)
 
-    newer = examine(from_proto(make_event()), now=datetime.now(UTC))
+    newer = examine(from_proto(make_event()), now=datetime.now(UTC), books=BOOKS)
     await LedgerStore(clickhouse).write([newer])
     second = await store.page(Filter(), after=Position(first[-1].started_at, first[-1].event_id), limit=10)
 

@@ -6,7 +6,7 @@ import pytest
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import Cost, CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
 from llm_manager.kit.wire import accounts
 
 
@@ -17,8 +17,10 @@ def test_every_bucket_comes_back(bucket: str) -> None:
 
 
 def test_every_state_has_a_number_of_its_own_and_zero_has_none() -> None:
+    assert {accounts.state_from_proto(accounts.STATES[state]) for state in AttemptState} == set(AttemptState)
     assert {accounts.source_from_proto(accounts.SOURCES[source]) for source in UsageSource} == set(UsageSource)
     assert {accounts.cost_state_from_proto(accounts.COST_STATES[state]) for state in CostState} == set(CostState)
+    assert accounts.state_from_proto(0) is None
     assert accounts.source_from_proto(0) is None
     assert accounts.cost_state_from_proto(99) is None
 

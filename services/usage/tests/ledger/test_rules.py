@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from usage_events import BOOKS
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.ids import uuid7
-from llm_manager.core.prices import CostState
-from llm_manager.core.usage import Usage, UsageSource
+from llm_manager.core.prices import CostState, PriceBook
+from llm_manager.core.usage import AttemptState, Usage, UsageSource
+from llm_manager.kit.wire.accounts import cost_to_proto
 from llm_manager.usage.ledger.events_wire import decode, from_proto, to_proto
 from llm_manager.usage.ledger.rules import (
-    AttemptState,
     Defect,
     UnusableEventError,
     examine,
@@ -36,7 +38,7 @@ def event(make_event: MakeEvent) -> event_pb2.UsageRecorded:
 
 
 def test_a_good_event_has_no_defects_and_survives_both_ways(event: event_pb2.UsageRecorded) -> None:
-    attempt = examine(decode(event.SerializeToString()), now=NOW)
+    attempt = examine(decode(event.SerializeToString()), now=NOW, books=BOOKS)
 
     assert attempt.defects == ()
     assert to_proto(attempt) == event
@@ -53,7 +55,7 @@ def test_a_good_event_has_no_defects_and_survives_both_ways(event: event_pb2.Usa
 def test_what_workers_really_send_is_no_defect(make_event: MakeEvent, usage: Usage, fields: dict[str, int]) -> None:
     event = make_event(at=NOW, usage=usage, **fields)
 
-    assert examine(from_proto(event), now=NOW).defects == ()
+    assert examine(from_proto(event), now=NOW, books=BOOKS).defects == ()
 
 
 def _set(**fields: object) -> Change:
@@ -98,6 +100,20 @@ def _no_total(event: event_pb2.UsageRecorded) -> None:
     event.cost.ClearField("total_picousd")
 
 
+def _dearer(event: event_pb2.UsageRecorded) -> None:
+    """Everything adds up, at a rate that is not the book's."""
+    del event.cost.lines[:]
+    for bucket, quantity in (("input_uncached", 12), ("cache_read", 3), ("output_text", 7)):
+        event.cost.lines.add(
+            bucket=bucket, quantity=quantity, rate_picousd_per_million=1_000_000, amount_picousd=quantity
+        )
+    event.cost.total_picousd = 22
+
+
+def _of_another_model(event: event_pb2.UsageRecorded) -> None:
+    event.upstream_model = "gpt-4o"
+
+
 MONEY_DEFECTS = (
     (_cost(state=0), Defect.COST_STATE_MISSING),
     (_cost(state=99), Defect.COST_STATE_MISSING),
@@ -110,6 +126,8 @@ MONEY_DEFECTS = (
     (_swap_amounts, Defect.LINE_IS_NOT_QUANTITY_TIMES_RATE),
     (_line_missing, Defect.LINES_DO_NOT_MATCH_USAGE),
     (_line_twice, Defect.LINES_DO_NOT_MATCH_USAGE),
+    (_dearer, Defect.LINES_DO_NOT_MATCH_PRICES),
+    (_of_another_model, Defect.LINES_DO_NOT_MATCH_PRICES),
 )
 
 
@@ -120,11 +138,33 @@ def test_money_that_contradicts_itself_becomes_unknown(
 ) -> None:
     change(event)
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert attempt.defects == (defect,)
     assert (attempt.money.state, attempt.money.total_picousd, attempt.money.lines) == (CostState.UNPRICED, None, ())
     assert attempt.usage == Usage(input_uncached=12, cache_read=3, output_text=7, requests=1)
+
+
+@pytest.mark.requirement("L-3")
+def test_a_long_prompt_at_the_rates_of_a_short_one_is_not_believed(make_event: MakeEvent, book: PriceBook) -> None:
+    long = Usage(input_uncached=372_000, output_text=10, requests=1)
+    event = make_event(at=NOW, usage=long, upstream_model="gpt-5.5")
+    assert examine(from_proto(event), now=NOW, books=BOOKS).defects == ()
+    untiered = PriceBook(book.version, [replace(price, context_tiers=()) for price in book.prices])
+    event.cost.CopyFrom(cost_to_proto(untiered.cost_of(long, kind="openai", model="gpt-5.5", at=NOW)))
+
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
+
+    assert (attempt.defects, attempt.money.total_picousd) == ((Defect.LINES_DO_NOT_MATCH_PRICES,), None)
+
+
+def test_a_cost_by_a_book_that_nobody_knows_stays_and_says_so(event: event_pb2.UsageRecorded) -> None:
+    event.cost.price_version = "somebody-else-s"
+
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
+
+    assert attempt.defects == (Defect.PRICE_VERSION_UNKNOWN,)
+    assert (attempt.money.state, attempt.money.total_picousd) == (CostState.PRICED, event.cost.total_picousd)
 
 
 @pytest.mark.requirement("L-4")
@@ -137,7 +177,7 @@ def test_counts_of_no_stated_source_are_kept_as_unknown_and_unpriced(
 ) -> None:
     _set(usage_source=source)(event)
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert attempt.defects == (defect, Defect.PRICED_WITHOUT_COUNTS)
     assert (attempt.usage_source, attempt.usage.output_text) == (UsageSource.UNKNOWN, 7)
@@ -146,7 +186,7 @@ def test_counts_of_no_stated_source_are_kept_as_unknown_and_unpriced(
 def test_what_nobody_counted_has_no_known_cost(make_event: MakeEvent) -> None:
     event = make_event(at=NOW, usage=Usage(requests=1), usage_source=event_pb2.USAGE_SOURCE_UNKNOWN)
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert event.cost.state == event_pb2.COST_STATE_PRICED
     assert (attempt.defects, attempt.money.total_picousd) == ((Defect.PRICED_WITHOUT_COUNTS,), None)
@@ -169,7 +209,7 @@ def test_an_event_with_a_defect_is_flagged_and_keeps_its_cost(
 ) -> None:
     change(event)
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert attempt.defects == (defect,)
     assert attempt.money.total_picousd == event.cost.total_picousd
@@ -181,7 +221,7 @@ def test_an_event_with_a_defect_is_flagged_and_keeps_its_cost(
 def test_a_start_far_from_the_id_is_replaced_by_the_ids_time(event: event_pb2.UsageRecorded, shift: timedelta) -> None:
     event.started_at.FromDatetime(event.started_at.ToDatetime(tzinfo=UTC) + shift)
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert (attempt.defects, attempt.started_at) == ((Defect.STARTED_AT_FAR_FROM_ID,), attempt.attempted_at)
 
@@ -189,7 +229,7 @@ def test_a_start_far_from_the_id_is_replaced_by_the_ids_time(event: event_pb2.Us
 def test_counts_that_nobody_can_have_used_are_unknown_and_wrap_no_sum(event: event_pb2.UsageRecorded) -> None:
     event.usage.output_text = 2**64 - 1
 
-    attempt = examine(from_proto(event), now=NOW)
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 
     assert attempt.defects == (Defect.COUNTS_IMPLAUSIBLE,)
     assert (attempt.usage, attempt.usage_source) == (Usage(), UsageSource.UNKNOWN)
@@ -212,13 +252,13 @@ def test_an_event_that_has_no_place_in_the_ledger_is_refused(
     change(event)
 
     with pytest.raises(UnusableEventError, match=f"^{reason}$"):
-        examine(from_proto(event), now=NOW)
+        examine(from_proto(event), now=NOW, books=BOOKS)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_attempt_or_a_reason(data: bytes) -> None:
     try:
-        verdict = str(examine(decode(data), now=NOW).state)
+        verdict = str(examine(decode(data), now=NOW, books=BOOKS).state)
     except UnusableEventError as reason:
         verdict = str(reason)
 
@@ -238,13 +278,13 @@ def test_the_id_says_when_the_attempt_was_made() -> None:
 
 def test_records_rank_by_what_their_writer_knew(make_event: MakeEvent) -> None:
     def ranked(source: int, **fields: object) -> int:
-        return rank(examine(from_proto(make_event(at=NOW, usage_source=source, **fields)), now=NOW))
+        return rank(examine(from_proto(make_event(at=NOW, usage_source=source, **fields)), now=NOW, books=BOOKS))
 
     def substitute(source: int, error_code: str) -> int:
         fields = {"state": event_pb2.ATTEMPT_STATE_ERROR, "error_code": error_code, "upstream_status": 0}
         event = make_event(at=NOW, usage_source=source, **fields)
         event.cost.CopyFrom(event_pb2.Cost(state=event_pb2.COST_STATE_UNPRICED))
-        return rank(examine(from_proto(event), now=NOW))
+        return rank(examine(from_proto(event), now=NOW, books=BOOKS))
 
     order = [
         substitute(event_pb2.USAGE_SOURCE_UNKNOWN, "worker_lost"),

@@ -68,3 +68,11 @@ def test_a_price_that_changed_is_kept_with_the_day_of_its_change(book: PriceBook
 def test_every_price_says_where_and_when_it_was_read(book: PriceBook) -> None:
     assert all(price.source and price.checked_on >= price.valid_from for price in book.prices)
     assert len(book.to_json()) < 900_000
+
+
+@pytest.mark.requirement("L-3")
+def test_the_book_that_workers_read_is_the_book_that_was_written(book: PriceBook) -> None:
+    read = PriceBook.from_json(book.to_json())
+
+    assert (read.version, read.prices) == (book.version, book.prices)
+    assert sum(bool(price.context_tiers) for price in read.prices) > 10

@@ -52,6 +52,15 @@ class Usage:
 BUCKETS: tuple[str, ...] = tuple(f.name for f in fields(Usage))
 
 
+class AttemptState(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    CACHE_HIT = "cache_hit"
+
+
 class UsageSource(StrEnum):
     """Where counts come from."""
 

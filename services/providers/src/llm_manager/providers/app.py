@@ -13,7 +13,7 @@ import structlog
 
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.kv import watch
-from llm_manager.kit.bus.names import BUCKET_CONFIG
+from llm_manager.kit.bus.names import BUCKET_CONFIG, infer_subject
 from llm_manager.kit.bus.responder import Responder
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.ops import Ops
@@ -33,11 +33,6 @@ QUEUE = "providers"
 _SETTLEMENT_SECONDS = 5.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-def infer_subject(kind: str) -> str:
-    """Return the subject of a kind."""
-    return f"llm.v1.infer.{kind}"
 
 
 def new_worker_id() -> str:

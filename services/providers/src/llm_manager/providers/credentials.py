@@ -6,9 +6,8 @@ from collections import OrderedDict
 
 from llm_manager.core.errors import UpstreamCredentialsExhausted
 from llm_manager.core.facts import Facts
+from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.secrets import Secret, SecretBox, SecretBoxError
-
-AAD = b"provider-credential"
 
 
 class Credentials:
@@ -43,7 +42,7 @@ class Credentials:
 
     def _decrypted(self, facts: Facts, envelope: bytes) -> Secret:
         try:
-            return Secret(self._box.open(envelope, aad=AAD).decode().strip())
+            return Secret(self._box.open(envelope, aad=CREDENTIAL_AAD).decode().strip())
         except (SecretBoxError, UnicodeDecodeError) as error:
             raise UpstreamCredentialsExhausted(
                 f"The credential of {facts.title} cannot be opened; do gateway and worker share the master key?"

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Literal
 
 from llm_manager.core.errors import LlmManagerError, RequestCancelled, UpstreamTimeout, UpstreamUnreachable
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.core.prices import Cost, CostState, PriceBook
-from llm_manager.core.usage import Usage, UsageReport, UsageSource
+from llm_manager.core.usage import AttemptState, Usage, UsageReport, UsageSource
 from llm_manager.providers.dialects.estimate import completed, estimated_report
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.identity import Identity, identity_of
@@ -20,14 +19,6 @@ from llm_manager.providers.identity import Identity, identity_of
 Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
 # Of these nobody is charged, so they have no attempt in the ledger.
 FREE_OPERATIONS: frozenset[Operation] = frozenset({"models", "count_tokens"})
-
-
-class State(StrEnum):
-    """How an attempt ended."""
-
-    OK = "ok"
-    ERROR = "error"
-    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +80,7 @@ class Outcome:
 
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
-    state: State = State.OK
+    state: AttemptState = AttemptState.OK
     error: LlmManagerError | None = None
     status: int = 0
     upstream_request_id: str = ""
@@ -115,7 +106,7 @@ class Outcome:
     def fail(self, error: LlmManagerError) -> None:
         """End with an error; a withdrawn request is cancelled, not failed."""
         self.error = error
-        self.state = State.CANCELLED if isinstance(error, RequestCancelled) else State.ERROR
+        self.state = AttemptState.CANCELLED if isinstance(error, RequestCancelled) else AttemptState.ERROR
 
     def end(self) -> None:
         """Take the time of the end."""
@@ -131,7 +122,7 @@ class Outcome:
         report = self.reader.usage()
         if report is not None:
             report = completed(report, self.prompt(), written)
-        elif written or self.state is not State.ERROR:
+        elif written or self.state is not AttemptState.ERROR:
             report = estimated_report(self.prompt(), written)
         else:
             # It failed before it said anything: some bill the prompt then and some do not.
@@ -159,7 +150,7 @@ class Outcome:
         """Return whether the provider may have worked: a refusal, and what never reached it, cost nothing."""
         if self.status:
             return self.status < 300
-        if self.state is State.OK:
+        if self.state is AttemptState.OK:
             return True
         if isinstance(self.error, UpstreamTimeout):
             return self.error.upstream is None or self.error.upstream.code != "timeout_connect"

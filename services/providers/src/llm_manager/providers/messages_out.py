@@ -7,16 +7,10 @@ from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import Cost
 from llm_manager.core.usage import UsageReport
 from llm_manager.kit.wire import answers
-from llm_manager.kit.wire.accounts import SOURCES, cost_to_proto, usage_to_proto
+from llm_manager.kit.wire.accounts import SOURCES, STATES, cost_to_proto, usage_to_proto
 from llm_manager.kit.wire.answers import clean
 from llm_manager.providers.dialects.port import Pieces
-from llm_manager.providers.job import Job, Outcome, State
-
-_STATES = {
-    State.OK: event_pb2.ATTEMPT_STATE_OK,
-    State.ERROR: event_pb2.ATTEMPT_STATE_ERROR,
-    State.CANCELLED: event_pb2.ATTEMPT_STATE_CANCELLED,
-}
+from llm_manager.providers.job import Job, Outcome
 
 
 def chunk_of(pieces: Pieces, *, opening: Outcome | None = None) -> bytes:
@@ -79,7 +73,7 @@ def event_of(
         response_model=clean(reader.response_model) if reader is not None else "",
         operation=job.operation,
         is_stream=job.is_stream,
-        state=_STATES[outcome.state],
+        state=STATES[outcome.state],
         error_code=outcome.error.code if outcome.error is not None else "",
         upstream_status=outcome.status,
         upstream_request_id=clean(outcome.upstream_request_id),

@@ -14,6 +14,7 @@ from llm_manager.core.errors import BusUnavailable, LlmManagerError
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.names import usage_subject
 from llm_manager.kit.bus.publisher import publish_durable
 from llm_manager.providers.metrics import EVENTS_LOST, EVENTS_RETRIED
 
@@ -24,12 +25,6 @@ _LAST_TRY_SECONDS = 3.0
 _MAX_WAITING = 100_000
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-
-def subject_of(event: UsageRecorded) -> str:
-    """Return where the event goes: one token per app, so that consumers can be split by app."""
-    app = event.app_id.translate({ord(c): "_" for c in " .*>\t\r\n"}) or "none"
-    return f"llm.v1.usage.recorded.{app}"
 
 
 class Recorder:
@@ -86,7 +81,7 @@ class Recorder:
                 telemetry.inject(headers)
                 await publish_durable(
                     self._bus,
-                    subject_of(event),
+                    usage_subject(event.app_id),
                     event.SerializeToString(),
                     message_id=event.event_id,
                     headers=headers,

@@ -21,7 +21,7 @@ from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.lag import LagGauge
 from llm_manager.usage.ledger.store import MIGRATIONS, LedgerStore
 from llm_manager.usage.prices.client import published
-from llm_manager.usage.prices.store import load_book
+from llm_manager.usage.prices.store import PriceBooks, load_book
 from llm_manager.usage.settings import UsageSettings
 from llm_manager.usage.statistics.rpc import SERVICE_NAME, UsageServicer
 from llm_manager.usage.statistics.store import StatisticsStore
@@ -65,7 +65,9 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
                 service_names=[SERVICE_NAME],
             )
         )
-        consumer = LedgerConsumer(LedgerStore(writer))
+        books = PriceBooks(writer, book)
+        await books.keep()
+        consumer = LedgerConsumer(LedgerStore(writer), books)
         ops.add_check("ledger", consumer.why_not_ready)
         await stack.enter_async_context(LagGauge(bus, stream=STREAM_USAGE, durable=DURABLE))
         await stack.enter_async_context(

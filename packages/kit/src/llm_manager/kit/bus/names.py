@@ -21,6 +21,26 @@ STREAM_USAGE: Final = "USAGE"
 STREAM_EVENTS: Final = "EVENTS"
 BUCKET_CONFIG: Final = "config"
 BUCKET_CLAIMS: Final = "claims"
+# The key of the bucket `config` that holds the price book, as `core.prices.PriceBook.to_json` writes it.
+KEY_PRICE_BOOK: Final = "price_book"
+# What the envelope of a provider's credential is bound to, so that it opens as nothing else.
+CREDENTIAL_AAD: Final = b"provider-credential"
+
+SUBJECTS_USAGE: Final = "llm.v1.usage.recorded.>"
+SUBJECTS_EVENTS: Final = "llm.v1.event.>"
+EVENT_STARTED: Final = "llm.v1.event.inference.started"
+EVENT_COMPLETED: Final = "llm.v1.event.inference.completed"
+_NO_TOKEN: Final = {ord(character): "_" for character in " .*>\t\r\n"}
+
+
+def infer_subject(kind: str) -> str:
+    """Return the subject on which workers of a provider kind take requests."""
+    return f"llm.v1.infer.{kind}"
+
+
+def usage_subject(app_id: str) -> str:
+    """Return where an app's usage events go: one token an app, so that consumers can be split by app."""
+    return f"llm.v1.usage.recorded.{app_id.translate(_NO_TOKEN) or 'none'}"
 
 
 def cancel_subject(worker_id: str) -> str:

@@ -13,7 +13,14 @@ from nats.js.errors import Error as JetStreamError
 
 from llm_manager.core.errors import BusUnavailable
 from llm_manager.kit.bus.connection import Bus
-from llm_manager.kit.bus.names import BUCKET_CLAIMS, BUCKET_CONFIG, STREAM_EVENTS, STREAM_USAGE
+from llm_manager.kit.bus.names import (
+    BUCKET_CLAIMS,
+    BUCKET_CONFIG,
+    STREAM_EVENTS,
+    STREAM_USAGE,
+    SUBJECTS_EVENTS,
+    SUBJECTS_USAGE,
+)
 
 _READY_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
@@ -33,8 +40,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 def _assets(replicas: int) -> Iterator[api.StreamConfig]:
     for name, subject, age in (
-        (STREAM_USAGE, "llm.v1.usage.recorded.>", _USAGE_AGE_SECONDS),
-        (STREAM_EVENTS, "llm.v1.event.>", _EVENTS_AGE_SECONDS),
+        (STREAM_USAGE, SUBJECTS_USAGE, _USAGE_AGE_SECONDS),
+        (STREAM_EVENTS, SUBJECTS_EVENTS, _EVENTS_AGE_SECONDS),
     ):
         yield api.StreamConfig(
             name=name,

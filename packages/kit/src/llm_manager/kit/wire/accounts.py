@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import Cost, CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
 
+STATES: dict[AttemptState, event_pb2.AttemptState.ValueType] = {
+    AttemptState.OK: event_pb2.ATTEMPT_STATE_OK,
+    AttemptState.ERROR: event_pb2.ATTEMPT_STATE_ERROR,
+    AttemptState.CANCELLED: event_pb2.ATTEMPT_STATE_CANCELLED,
+    AttemptState.CACHE_HIT: event_pb2.ATTEMPT_STATE_CACHE_HIT,
+}
 SOURCES: dict[UsageSource, event_pb2.UsageSource.ValueType] = {
     UsageSource.PROVIDER: event_pb2.USAGE_SOURCE_PROVIDER,
     UsageSource.ESTIMATED: event_pb2.USAGE_SOURCE_ESTIMATED,
@@ -17,6 +23,7 @@ COST_STATES: dict[CostState, event_pb2.CostState.ValueType] = {
     CostState.REPORTED: event_pb2.COST_STATE_REPORTED,
     CostState.UNPRICED: event_pb2.COST_STATE_UNPRICED,
 }
+_STATES_BACK: dict[int, AttemptState] = {number: state for state, number in STATES.items()}
 _SOURCES_BACK: dict[int, UsageSource] = {number: source for source, number in SOURCES.items()}
 _COST_STATES_BACK: dict[int, CostState] = {number: state for state, number in COST_STATES.items()}
 
@@ -29,6 +36,11 @@ def usage_to_proto(usage: Usage) -> event_pb2.Usage:
 def usage_from_proto(usage: event_pb2.Usage) -> Usage:
     """Return the counts that travelled."""
     return Usage(**{name: getattr(usage, name) for name in BUCKETS})
+
+
+def state_from_proto(number: int) -> AttemptState | None:
+    """Return how an attempt ended; None for zero and for numbers of a newer version."""
+    return _STATES_BACK.get(number)
 
 
 def source_from_proto(number: int) -> UsageSource | None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Frame
 from llm_manager.contracts.inference.v1.chat_pb2 import ROLE_USER, ChatInput, EmbeddingsInput, Message, Part
@@ -65,15 +66,22 @@ class Conversation:
     events: dict[str, list[UsageRecorded]] = field(default_factory=dict[str, list[UsageRecorded]])
     message_ids: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _subscription: Subscription | None = None
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[Conversation]:
         """Listen to the worker's events while the body runs."""
         subscription = await self.bus.subscribe(f"llm.v1.usage.recorded.{self.app_id}", self._take_event)
+        self._subscription = subscription
         try:
             yield self
         finally:
             await subscription.unsubscribe()
+
+    async def _take_what_came(self) -> None:
+        """Let events in that came before this moment: each subscription has a queue and a task of its own."""
+        while self._subscription is not None and self._subscription.pending_msgs:  # noqa: ASYNC110 (no event to wait for)
+            await asyncio.sleep(0)
 
     async def _take_event(self, message: Msg) -> None:
         event = UsageRecorded.FromString(message.data)
@@ -137,6 +145,7 @@ class Conversation:
             if cancel_after_frames and len(heard.frames) == cancel_after_frames:
                 await self._cancel(attribution.request_id, heard.frames[0].accepted.worker_id, inbox)
             if frame.WhichOneof("body") in ("done", "failed"):
+                await self._take_what_came()
                 heard.event_before_end = attribution.attempt_id in self.events
                 ended.set()
 

@@ -11,6 +11,7 @@ from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInp
 from llm_manager.gateway.inference import contract
 from llm_manager.gateway.inference.rules import Call, EncodedInput, ModelsQuery, NativeBody, Outcome, Piece
 from llm_manager.kit import telemetry
+from llm_manager.kit.bus.names import infer_subject
 from llm_manager.kit.bus.requests import FrameStream, Requester
 from llm_manager.kit.wire import questions
 
@@ -65,7 +66,7 @@ class WorkerClient:
         headers: dict[str, str] = {}
         telemetry.inject(headers)
         async with self._requester.stream(
-            f"llm.v1.infer.{call.target.kind}",
+            infer_subject(call.target.kind),
             _request(call, attempt_id, number).SerializeToString(),
             request_id=call.request_id,
             deadline_seconds=call.deadline_seconds + _GRACE_SECONDS,

@@ -16,12 +16,12 @@ from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.usage import UsageReport
 from llm_manager.gateway.inference.rules import Call
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.names import EVENT_COMPLETED, EVENT_STARTED, usage_subject
 from llm_manager.kit.bus.publisher import publish_durable
 from llm_manager.kit.wire.accounts import SOURCES, usage_to_proto
 
 log = structlog.stdlib.get_logger("gateway")
 
-_STARTED, _COMPLETED = "llm.v1.event.inference.started", "llm.v1.event.inference.completed"
 _MAX_WAITING = 1_000
 _PUBLISH_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ class InferenceEvents:
             operation=call.operation,
             is_stream=call.is_stream,
         )
-        await self._publish(_STARTED, event.SerializeToString(), call)
+        await self._publish(EVENT_STARTED, event.SerializeToString(), call)
 
     async def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
         """Say that a call ended; `error_code` is empty when it ended well."""
@@ -61,7 +61,7 @@ class InferenceEvents:
             attempts=attempts,
             duration_ms=duration_ms,
         )
-        await self._publish(_COMPLETED, event.SerializeToString(), call)
+        await self._publish(EVENT_COMPLETED, event.SerializeToString(), call)
 
     async def _publish(self, subject: str, payload: bytes, call: Call) -> None:
         try:
@@ -123,7 +123,7 @@ class LostAttempts:
             try:
                 await publish_durable(
                     self._bus,
-                    f"llm.v1.usage.recorded.{attempt.call.caller.app_id}",
+                    usage_subject(attempt.call.caller.app_id),
                     event.SerializeToString(),
                     # not the event's own id: JetStream would drop the worker's record if it came after this one
                     message_id=f"{event.event_id}.stand-in",

@@ -24,6 +24,7 @@ from llm_manager.gateway.inference.profile import check_capabilities, check_size
 from llm_manager.gateway.inference.rules import Call, NativeBody, Operation, Outcome, Piece, Target, estimated_report
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
+from llm_manager.kit.bus.names import infer_subject
 
 # After these nobody but the gateway knows that the attempt was made.
 _LOST = (WorkerLost, DeadlineExceeded, BusUnavailable)
@@ -186,7 +187,7 @@ def _milliseconds(began: float) -> int:
 def _attributes(call: Call, attempt_id: str) -> dict[str, str | int | bool]:
     return {
         names.MESSAGING_SYSTEM: names.MESSAGING_SYSTEM_NATS,
-        names.MESSAGING_DESTINATION_NAME: f"llm.v1.infer.{call.target.kind}",
+        names.MESSAGING_DESTINATION_NAME: infer_subject(call.target.kind),
         names.GEN_AI_OPERATION_NAME: call.operation,
         names.GEN_AI_PROVIDER_NAME: call.target.kind,
         names.GEN_AI_REQUEST_MODEL: call.target.upstream_model,

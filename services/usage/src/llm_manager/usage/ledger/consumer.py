@@ -19,6 +19,7 @@ from llm_manager.usage.ledger.events_wire import decode
 from llm_manager.usage.ledger.metrics import LEDGER_EVENTS_REJECTED
 from llm_manager.usage.ledger.rules import Attempt, UnusableEventError, examine
 from llm_manager.usage.ledger.store import LedgerStore, Rejected
+from llm_manager.usage.prices.store import PriceBooks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -40,8 +41,9 @@ def _utc_now() -> datetime:
 class LedgerConsumer:
     """Takes batches from the stream. `handle` returns only when every message is on disk, as a row or as rejected."""
 
-    def __init__(self, store: LedgerStore, *, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, store: LedgerStore, books: PriceBooks, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self._store = store
+        self._books = books
         self._clock = clock
         self._failure: str | None = None
 
@@ -56,19 +58,8 @@ class LedgerConsumer:
             LlmManagerError: not everything could be stored. The caller delivers the same messages again later; those
                 that were stored already are counted once.
         """
-        now = self._clock()
-        reads: list[_Read] = []
-        rejected: list[Rejected] = []
-        for message in messages:
-            try:
-                attempt = examine(decode(message.data), now=now)
-            except UnusableEventError as reason:
-                rejected.append(Rejected(message.data, message.subject, (str(reason),)))
-                continue
-            reads.append(_Read(message, attempt))
-            if attempt.defects:
-                rejected.append(Rejected(message.data, message.subject, attempt.defects))
         try:
+            reads, rejected = await self._read(messages)
             refused = await self._write(reads)
             rejected += [Rejected(read.message.data, read.message.subject, (REFUSED_BY_STORE,)) for read in refused]
             await self._store.reject(rejected)
@@ -82,6 +73,28 @@ class LedgerConsumer:
             for reason in message.reasons:
                 LEDGER_EVENTS_REJECTED.labels(reason).inc()
             log.error("usage_rejected", reasons=message.reasons, subject=message.subject)
+
+    async def _read(self, messages: Sequence[Delivered]) -> tuple[list[_Read], list[Rejected]]:
+        """Return what becomes a row, and what a person must look at."""
+        now, decoded = self._clock(), list[_Read]()
+        reads, rejected = list[_Read](), list[Rejected]()
+        for message in messages:
+            try:
+                decoded.append(_Read(message, decode(message.data)))
+            except UnusableEventError as reason:
+                rejected.append(Rejected(message.data, message.subject, (str(reason),)))
+        books = await self._books.of(read.attempt.money.price_version for read in decoded)
+        for read in decoded:
+            message = read.message
+            try:
+                attempt = examine(read.attempt, now=now, books=books)
+            except UnusableEventError as reason:
+                rejected.append(Rejected(message.data, message.subject, (str(reason),)))
+                continue
+            reads.append(_Read(message, attempt))
+            if attempt.defects:
+                rejected.append(Rejected(message.data, message.subject, attempt.defects))
+        return reads, rejected
 
     async def _write(self, reads: Sequence[_Read]) -> list[_Read]:
         """Store rows and return those that ClickHouse refuses for what they hold.

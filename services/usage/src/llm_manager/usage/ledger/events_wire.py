@@ -10,24 +10,18 @@ from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.kit.wire.accounts import (
     COST_STATES,
     SOURCES,
+    STATES,
     cost_state_from_proto,
     line_from_proto,
     line_to_proto,
     source_from_proto,
+    state_from_proto,
     total_from_proto,
     usage_from_proto,
     usage_to_proto,
 )
-from llm_manager.usage.ledger.rules import Attempt, AttemptState, Money, UnusableEventError, parse_event_id
+from llm_manager.usage.ledger.rules import Attempt, Money, UnusableEventError, parse_event_id
 
-# Enum numbers of event.proto; zero and numbers of a newer version are absent and become None.
-_STATES = {
-    event_pb2.ATTEMPT_STATE_OK: AttemptState.OK,
-    event_pb2.ATTEMPT_STATE_ERROR: AttemptState.ERROR,
-    event_pb2.ATTEMPT_STATE_CANCELLED: AttemptState.CANCELLED,
-    event_pb2.ATTEMPT_STATE_CACHE_HIT: AttemptState.CACHE_HIT,
-}
-_STATE_NUMBERS = {state: number for number, state in _STATES.items()}
 # Fields that mean the same, by the same name and type, on both sides.
 _PLAIN = (
     *("request_id", "attempt", "duration_ms", "app_id", "api_key_id", "requested_model", "configuration", "provider"),
@@ -62,7 +56,7 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
     return Attempt(
         event_id=parse_event_id(event.event_id),
         started_at=_instant(started_ms),
-        state=_STATES.get(event.state),
+        state=state_from_proto(event.state),
         usage=usage_from_proto(event.usage),
         billed=usage_from_proto(event.billed_usage) if event.HasField("billed_usage") else None,
         usage_source=source_from_proto(event.usage_source),
@@ -92,7 +86,7 @@ def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
     )
     event.started_at.FromDatetime(attempt.started_at)
     if attempt.state is not None:
-        event.state = _STATE_NUMBERS[attempt.state]
+        event.state = STATES[attempt.state]
     if attempt.usage_source is not None:
         event.usage_source = SOURCES[attempt.usage_source]
     if money.state is not None:

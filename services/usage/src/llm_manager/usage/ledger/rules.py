@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from llm_manager.core.prices import CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.core.prices import CostState, PriceBook, PriceLine
+from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
 
 # Nobody uses a trillion tokens in one attempt, and a few counts near 2**64 would wrap every UInt64 sum they are in.
 MAX_COUNT = 10**12
@@ -23,15 +23,6 @@ MAX_RAW_USAGE_BYTES = 65_536
 RETENTION = timedelta(days=13 * 30)
 # Clocks of the gateway, which makes the id, and of the worker, which says when it started, may differ by less.
 MAX_SKEW = timedelta(days=1)
-
-
-class AttemptState(StrEnum):
-    """How an attempt ended."""
-
-    OK = "ok"
-    ERROR = "error"
-    CANCELLED = "cancelled"
-    CACHE_HIT = "cache_hit"
 
 
 class Defect(StrEnum):
@@ -53,6 +44,8 @@ class Defect(StrEnum):
     TOTAL_IS_NOT_SUM_OF_LINES = "total_is_not_sum_of_lines"
     LINE_IS_NOT_QUANTITY_TIMES_RATE = "line_is_not_quantity_times_rate"
     LINES_DO_NOT_MATCH_USAGE = "lines_do_not_match_usage"
+    LINES_DO_NOT_MATCH_PRICES = "lines_do_not_match_prices"
+    PRICE_VERSION_UNKNOWN = "price_version_unknown"
     PRICED_WITHOUT_COUNTS = "priced_without_counts"
 
 
@@ -116,6 +109,11 @@ class Attempt:
     billed: Usage | None = None
 
     @property
+    def charged(self) -> Usage:
+        """What the lines of the cost are made from."""
+        return self.usage if self.billed is None else self.billed
+
+    @property
     def attempted_at(self) -> datetime:
         """When the attempt's id was made: the same in every copy of the event, unlike `started_at`."""
         return time_of(self.event_id)
@@ -141,8 +139,12 @@ def parse_event_id(text: str) -> UUID:
     return event_id
 
 
-def examine(attempt: Attempt, *, now: datetime) -> Attempt:
+def examine(attempt: Attempt, *, now: datetime, books: Mapping[str, PriceBook]) -> Attempt:
     """Return the attempt as it may stand in the ledger, with its defects named.
+
+    Args:
+        books: price books by version; the lines of a cost are compared with the book that the event names. One that
+            is not among them cannot be compared with: the cost stays and the row says so.
 
     Raises:
         UnusableEventError: nobody is charged, or the id lies in the future or beyond the retention.
@@ -153,9 +155,9 @@ def examine(attempt: Attempt, *, now: datetime) -> Attempt:
         raise UnusableEventError("event_id_is_of_the_future")
     if attempt.attempted_at < now - RETENTION:
         raise UnusableEventError("event_id_is_beyond_retention")
-    for rule in (_settle_state, _settle_times, _settle_counts, _settle_raw_usage, _settle_money):
+    for rule in (_settle_state, _settle_times, _settle_counts, _settle_raw_usage):
         attempt = rule(attempt)
-    return attempt
+    return _settle_money(attempt, books)
 
 
 def rank(attempt: Attempt) -> int:
@@ -228,10 +230,12 @@ def _settle_raw_usage(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def _settle_money(attempt: Attempt) -> Attempt:
-    defect = _money_defect(attempt)
+def _settle_money(attempt: Attempt, books: Mapping[str, PriceBook]) -> Attempt:
+    defect = _money_defect(attempt) or _prices_defect(attempt, books)
     if defect is None:
         return attempt
+    if defect is Defect.PRICE_VERSION_UNKNOWN:
+        return _flag(attempt, defect)
     return _flag(replace(attempt, money=replace(_UNKNOWN_MONEY, price_version=attempt.money.price_version)), defect)
 
 
@@ -259,9 +263,22 @@ def _lines_defect(attempt: Attempt) -> Defect | None:
     if not all(line.adds_up for line in lines):
         return Defect.LINE_IS_NOT_QUANTITY_TIMES_RATE
     billed = {line.bucket: line.quantity for line in lines}
-    charged = attempt.usage if attempt.billed is None else attempt.billed
-    used = {name: count for name in BUCKETS if (count := getattr(charged, name))}
+    used = {name: count for name in BUCKETS if (count := getattr(attempt.charged, name))}
     # requests are counted for statistics, and have a line only where a price names them
     if "requests" not in billed:
         used.pop("requests", None)
     return None if billed == used and len(billed) == len(lines) else Defect.LINES_DO_NOT_MATCH_USAGE
+
+
+def _prices_defect(attempt: Attempt, books: Mapping[str, PriceBook]) -> Defect | None:
+    """Return what the book that the event names says against its lines."""
+    money = attempt.money
+    if money.state is not CostState.PRICED:
+        return None
+    book = books.get(money.price_version)
+    if book is None:
+        return Defect.PRICE_VERSION_UNKNOWN
+    kind, model = attempt.provider_kind, attempt.upstream_model
+    right = book.cost_of(attempt.charged, kind=kind, model=model, at=attempt.started_at)
+    is_right = (right.state, right.total_picousd) == (money.state, money.total_picousd)
+    return None if is_right and set(right.lines) == set(money.lines) else Defect.LINES_DO_NOT_MATCH_PRICES

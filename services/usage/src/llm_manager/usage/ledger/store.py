@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_manager.core.prices import CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
 from llm_manager.kit.clickhouse import ClickHouse
-from llm_manager.usage.ledger.rules import Attempt, AttemptState, Money, rank
+from llm_manager.usage.ledger.rules import Attempt, Money, rank
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

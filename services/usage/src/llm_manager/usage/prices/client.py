@@ -15,11 +15,10 @@ from llm_manager.core.errors import BusUnavailable, LlmManagerError
 from llm_manager.core.prices import PriceBook
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.kv import put
-from llm_manager.kit.bus.names import BUCKET_CONFIG
+from llm_manager.kit.bus.names import BUCKET_CONFIG, KEY_PRICE_BOOK
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-KEY = "price_book"
 # JetStream is back a moment later than the connection, and does not answer what came before.
 _READ_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
@@ -35,7 +34,7 @@ async def publish(bus: Bus, book: PriceBook) -> bool:
     text = book.to_json()
     if await _current(bus) == text:
         return False
-    await put(bus, BUCKET_CONFIG, KEY, text)
+    await put(bus, BUCKET_CONFIG, KEY_PRICE_BOOK, text)
     log.info("price_book_published", version=book.version, prices=len(book.prices), size_bytes=len(text))
     return True
 
@@ -71,7 +70,7 @@ async def _current(bus: Bus) -> bytes | None:
     try:
         async with asyncio.timeout(_READ_SECONDS):
             bucket = await bus.jetstream.key_value(BUCKET_CONFIG)
-            return (await bucket.get(KEY)).value
+            return (await bucket.get(KEY_PRICE_BOOK)).value
     except KeyNotFoundError:
         return None
     except (errors.Error, JetStreamError, TimeoutError) as error:

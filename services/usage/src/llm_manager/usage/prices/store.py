@@ -1,13 +1,18 @@
-"""The price files that come with the service."""
+"""Price books: the files that come with the service, and every book that was ever published here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from llm_manager.core.prices import PriceBook
+from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.usage.prices.rules import make_book, read_file
 
 DATA = Path(__file__).with_name("data")
+_MAX_KNOWN: Final = 64
+_SELECT: Final = "SELECT version, any(book) FROM usage.price_books WHERE version IN {versions:Array(String)} GROUP BY 1"
 
 
 def load_book(folder: Path = DATA) -> PriceBook:
@@ -18,3 +23,39 @@ def load_book(folder: Path = DATA) -> PriceBook:
     """
     files = sorted(folder.glob("*.toml"))
     return make_book([price for file in files for price in read_file(file.name, file.read_bytes())])
+
+
+class PriceBooks:
+    """Books by version. The current one is kept in ClickHouse, so that later versions of the service know it too."""
+
+    def __init__(self, clickhouse: ClickHouse, current: PriceBook) -> None:
+        self._clickhouse = clickhouse
+        self._current = current
+        self._known = {current.version: current}
+
+    async def keep(self) -> None:
+        """Store the current book unless it is there.
+
+        Raises:
+            StoreUnavailable: ClickHouse does not answer.
+        """
+        if not await self._clickhouse.query(_SELECT, {"versions": [self._current.version]}):
+            row = (self._current.version, self._current.to_json().decode())
+            await self._clickhouse.insert("usage.price_books", [row], ("version", "book"))
+
+    async def of(self, versions: Iterable[str]) -> Mapping[str, PriceBook]:
+        """Return the books of these versions; one that was never published here is not among them.
+
+        Raises:
+            StoreUnavailable: ClickHouse does not answer.
+        """
+        unknown = sorted({version for version in versions if version} - self._known.keys())
+        if unknown:
+            for version, text in await self._clickhouse.query(_SELECT, {"versions": unknown}):
+                self._remember(version, PriceBook.from_json(text.encode()))
+        return self._known
+
+    def _remember(self, version: str, book: PriceBook) -> None:
+        if len(self._known) >= _MAX_KNOWN:
+            self._known = {self._current.version: self._current}
+        self._known[version] = book
