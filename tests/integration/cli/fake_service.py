@@ -32,7 +32,12 @@ def serve(name: str, port: int) -> int:
         return 3
     server = HTTPServer(("127.0.0.1", port), _Ready)
 
+    asked: list[int] = []
+
     def stop(number: int, frame: object) -> None:
+        asked.append(number)
+        if len(asked) > 1:
+            os._exit(1)  # at once, as the real services do
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)
@@ -40,6 +45,10 @@ def serve(name: str, port: int) -> int:
     server.serve_forever(poll_interval=0.02)
     if fault == "slow_drain":
         time.sleep(0.4)
+    if fault == "drains_until_told":
+        Path(os.environ["FAKE_DRAINING"]).touch()
+        while not Path(os.environ["FAKE_FINISH"]).exists():
+            time.sleep(0.02)
     if journal:
         with Path(journal).open("a") as out:
             out.write(f"{name} drained\n")

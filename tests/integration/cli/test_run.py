@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from typing import Any
 
 import psutil
 
-from llm_manager.cli.stack.run import Report, Reporter, parse_report
+from llm_manager.cli.stack.reporter import Report, Reporter, parse_report
 
 
 def _up(cli: Any) -> dict[str, Any]:
@@ -116,14 +117,13 @@ def test_a_service_that_cannot_start_is_named_with_its_log_and_the_remedy(cli: A
     assert [part for part in wanted if part not in done.stderr] == []
 
 
-def test_a_taken_port_is_said_and_the_next_one_used(cli: Any) -> None:
-    first = _up(cli)
-    port = int(first["base_url"].rsplit(":", 1)[1].removesuffix("/v1"))
-    other = str(cli.data_dir) + "-other"
-    done = cli.run("up", "--detach", "--json", "--port", str(port), "--data-dir", other)
-    assert f"port {port} is taken" in done.stderr
-    assert json.loads(done.stdout)["base_url"] != first["base_url"]
-    assert cli.run("down", "--data-dir", other).returncode == 0
+def test_a_port_that_was_asked_for_and_is_taken_ends_the_start(cli: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = cli.run("up", "--detach", "--json", "--port", port)
+    assert done.returncode == 1
+    assert f"Port: {port} is in use. What to do: stop that program" in done.stderr
+    assert cli.run("status").returncode == 3
 
 
 def test_the_supervisor_stays_under_40_megabytes(cli: Any) -> None:

@@ -50,7 +50,7 @@ async def test_a_second_start_changes_nothing(start: Any, tmp_path: Path) -> Non
     assert all(before.values())
 
 
-async def test_a_variable_that_changes_or_goes_changes_its_rows(start: Any, tmp_path: Path) -> None:
+async def test_a_variable_that_changes_changes_its_row_and_one_that_goes_leaves_it(start: Any, tmp_path: Path) -> None:
     box = SecretBox(b"m" * 32)
 
     def credential(gateway: Gateway) -> bytes:
@@ -64,11 +64,12 @@ async def test_a_variable_that_changes_or_goes_changes_its_rows(start: Any, tmp_
         assert served.gateway.parts.catalogue.snapshot.providers["openai"].base_url == "http://x/v1"
     async with start(environ={}) as served:
         snapshot = served.gateway.parts.catalogue.snapshot
-        assert set(snapshot.providers) == {"echo"}
-        assert "gpt-4.1-mini" not in snapshot.configurations
+        assert set(snapshot.providers) == {"echo", "openai"}
+        assert (credential(served.gateway), snapshot.providers["openai"].base_url) == (b"sk-second", "http://x/v1")
+        assert "gpt-4.1-mini" in snapshot.configurations
     assert b"sk-second" not in (tmp_path / "gateway.db").read_bytes()
-    async with start(environ={"OPENAI_API_KEY": "sk-second"}) as served:
-        assert "gpt-4.1-mini" in served.gateway.parts.catalogue.snapshot.configurations
+    async with start(environ={"OPENAI_API_KEY": "sk-third"}) as served:
+        assert credential(served.gateway) == b"sk-third"
 
 
 async def test_a_new_bootstrap_key_revokes_the_old_one(start: Any) -> None:

@@ -120,6 +120,7 @@ async def test_a_bad_key_is_a_401_that_does_not_repeat_it(
     async with httpx2.AsyncClient(base_url=served.url) as anybody:
         answer = await anybody.post(CHAT, json=GOOD, headers=headers)
     _check(answer, 401, "invalid_api_key")
+    assert answer.headers["www-authenticate"] == "Bearer"
     secret = (authorization or "").partition(" ")[2][25:]
     if secret:
         assert secret not in answer.text
@@ -132,6 +133,50 @@ async def test_the_clients_request_id_is_kept_when_it_is_sane(http: httpx2.Async
     odd = await http.get("/healthz", headers={"x-request-id": "a\tb"})
     assert kept.headers["x-request-id"] == "my-id-1"
     assert len(long.headers["x-request-id"]) == len(odd.headers["x-request-id"]) == 36
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/v1/models/no-such-model"])
+async def test_head_works_where_get_does(path: str, http: httpx2.AsyncClient) -> None:
+    head, get = await http.head(path), await http.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-length"] == str(len(get.content))
+
+
+@pytest.mark.requirement("T-5")
+async def test_a_post_that_wishes_for_http2_is_answered_as_any_other(
+    http: httpx2.AsyncClient, worker: AnsweringWorker
+) -> None:
+    wish = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAEAAEAAAAIAAAAA"}
+    plain, wishing = await http.post(CHAT, json=GOOD), await http.post(CHAT, json=GOOD, headers=wish)
+    assert (plain.status_code, wishing.status_code) == (200, 200)
+    assert wishing.json()["choices"] == plain.json()["choices"]
+
+
+async def test_a_page_that_the_setting_allows_may_call(start: Any, near_worker: AnsweringWorker) -> None:
+    page = "https://app.example.com"
+    async with start(cors_origins=page) as gateway, httpx2.AsyncClient(base_url=gateway.url) as client:
+        wish = {"origin": page, "access-control-request-method": "POST"}
+        preflight = await client.options(CHAT, headers=wish)
+        answer = await client.post(CHAT, json=GOOD, headers={"origin": page, **gateway.bearer})
+        refused = await client.post(CHAT, json=GOOD, headers={"origin": page})
+    assert (preflight.status_code, answer.status_code, refused.status_code) == (204, 200, 401)
+    for each in (answer, refused):
+        assert each.headers["access-control-allow-origin"] == page
+        assert "x-request-id" in each.headers["access-control-expose-headers"]
+
+
+async def test_a_drain_does_not_wait_for_a_body_that_does_not_come(start: Any) -> None:
+    async with start() as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.gateway.port)
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {gateway.bearer['authorization']}\r\n"
+        writer.write(
+            f"{head}content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n".encode()
+        )
+        assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+    answer = await reader.read()
+    writer.close()
+    assert b" 503 " in answer
+    assert b'"code":"draining"' in answer
 
 
 async def test_without_a_worker_the_answer_names_the_kind(http: httpx2.AsyncClient) -> None:

@@ -43,6 +43,31 @@ def test_a_key_is_made_shown_once_listed_and_revoked(invoke: Any, admin_header: 
     ]
 
 
+def test_providers_are_listed_with_their_origin_and_a_kept_one_removed(invoke: Any, admin_header: str) -> None:
+    kept = {"name": "groq", "kind": "groq", "base_url": "https://x/v1", "origin": "kept", "models": 9}
+    kept |= {"variables": [], "kept_variables": ["GROQ_API_KEY"]}
+    answers = {
+        "GET /api/v1/providers": (200, as_json({"data": [kept]})),
+        "DELETE /api/v1/providers/groq": (204, b""),
+    }
+    with serving(answers) as gateway:
+        listed = invoke("providers", "list", "--url", gateway.url)
+        raw = invoke("providers", "list", "--json", "--url", gateway.url)
+        removed = invoke("providers", "remove", "groq", "--url", gateway.url)
+    assert listed.stdout.splitlines()[1].split() == [
+        "groq",
+        "9",
+        "https://x/v1",
+        "kept",
+        "from",
+        "before:",
+        "GROQ_API_KEY",
+    ]
+    assert json.loads(raw.stdout) == {"data": [kept]}
+    assert removed.stdout == "Removed groq; its variable brings it back at the next 'up'.\n"
+    assert gateway.seen[-1] == Seen("DELETE", "/api/v1/providers/groq", admin_header, None)
+
+
 def test_usage_top_shows_tokens_and_cost_and_passes_the_question_on(invoke: Any) -> None:
     answer = {"data": [{"key": "gpt-4o-mini", "totals": _TOTALS}]}
     with serving({"GET /api/v1/usage/top": (200, as_json(answer))}) as gateway:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from llm_manager.cli.commands import doctor, serve
+from llm_manager.cli.commands.finding import Finding
 from llm_manager.cli.data_dir import DataDir
 from llm_manager.cli.stack import plan
 
 
-def _find(name: str, data: DataDir, **environ: str) -> doctor.Finding:
+def _find(name: str, data: DataDir, **environ: str) -> Finding:
     return doctor.CHECKS[name](data, environ)
 
 
@@ -26,15 +27,15 @@ def test_doctor_prints_what_it_found_on_this_machine(invoke: Any, monkeypatch: p
 
 def test_variables_of_providers_are_named_and_never_shown(data: DataDir) -> None:
     finding = _find("Provider variables", data, OPENAI_API_KEY="sk-canary", GROQ_BASE_URL="http://x", OTHER="1")
-    assert finding == doctor.Finding("Provider variables", "ok", "GROQ_BASE_URL, OPENAI_API_KEY")
+    assert finding == Finding("Provider variables", "ok", "GROQ_BASE_URL, OPENAI_API_KEY")
 
 
-def test_a_taken_port_is_a_warning(data: DataDir) -> None:
+def test_a_taken_port_that_was_asked_for_fails(data: DataDir) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         finding = _find("Port", data, LLM_MANAGER_PORT=str(server.getsockname()[1]))
-    assert (finding.state, "LLM_MANAGER_PORT" in finding.remedy) == ("warning", True)
+    assert (finding.state, "LLM_MANAGER_PORT" in finding.remedy) == ("failed", True)
 
 
 def test_secrets_that_others_can_read_are_named(data: DataDir) -> None:
@@ -59,9 +60,9 @@ def test_a_missing_service_fails(data: DataDir, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_doctor_fails_when_something_would_keep_it_from_running(invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = doctor.Finding("Disk", "failed", "0.1 GB free", "free at least 1 GB")
+    bad = Finding("Disk", "failed", "0.1 GB free", "free at least 1 GB")
 
-    def full_disk(data: DataDir, environ: Mapping[str, str]) -> doctor.Finding:
+    def full_disk(data: DataDir, environ: Mapping[str, str]) -> Finding:
         return bad
 
     monkeypatch.setattr(doctor, "CHECKS", {"Disk": full_disk})

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from llm_manager.cli.stack.greeting import Greeting, does_persist
+from llm_manager.cli.stack.origins import ProviderOrigin
 from llm_manager.cli.stack.state import ChildState, RunState
 
 _STATE = RunState(
@@ -28,6 +30,8 @@ def test_a_program_gets_everything_that_it_needs() -> None:
         "data_dir": "/data",
         "persists": True,
         "already_running": False,
+        "changed_variables": [],
+        "providers": None,
         "pids": {"supervisor": 10, "gateway": 11},
     }
 
@@ -51,3 +55,17 @@ def test_a_directory_in_memory_is_said_not_to_persist(tmp_path: Path) -> None:
     folders = [Path("/srv/x"), Path("/run/x"), Path("/run/my disk/x")]
     assert [does_persist(folder, mounts=mounts) for folder in folders] == [True, False, True]
     assert does_persist(Path("/x"), mounts=tmp_path / "none")
+
+
+def test_providers_are_greeted_with_their_origin_and_a_changed_variable_with_what_to_do() -> None:
+    providers = (
+        ProviderOrigin("echo", "built-in", (), (), 3),
+        ProviderOrigin("groq", "kept", (), ("GROQ_API_KEY",), 9),
+        ProviderOrigin("openai", "environment", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), 12),
+    )
+    greeting = replace(_GREETING, providers=providers, changed_variables=("MISTRAL_API_KEY",))
+    text = greeting.as_text(is_detached=True)
+    wanted = ["echo (3 models; built in", "groq (9 models; kept from before: GROQ_API_KEY)", "providers remove NAME"]
+    wanted += ["from the environment now: OPENAI_API_KEY; kept from before: OPENAI_BASE_URL", "over: MISTRAL_API_KEY."]
+    assert [part for part in wanted if part not in text] == []
+    assert [item["origin"] for item in greeting.as_json()["providers"]] == ["built-in", "kept", "environment"]

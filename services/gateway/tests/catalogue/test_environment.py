@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llm_manager.core.facts import load_facts
-from llm_manager.gateway.catalogue.environment import WantedProvider, local_addresses, wanted
+from llm_manager.gateway.catalogue.environment import Kept, Origin, WantedProvider, local_addresses, origin, wanted
 
 FACTS = load_facts()
 NOBODY: frozenset[str] = frozenset()
@@ -52,3 +52,30 @@ def test_a_shared_name_goes_to_hosted_providers_first_and_then_by_the_alphabet()
         owners = [kind for kind in order if item.name in FACTS[kind].models]
         assert item.provider == owners[0]
         assert item.name.partition("/")[0] not in FACTS or "/" not in item.name
+
+
+def test_what_a_variable_gave_stays_and_each_one_set_now_replaces_its_part() -> None:
+    kept = {"openai": Kept("http://before/v1", has_credential=True), "gone": Kept("http://gone")}
+    stays = wanted(FACTS, {}, answering=NOBODY, kept=kept)
+    assert stays.providers[0] == WantedProvider("openai", "http://before/v1", keeps_credential=True)
+    assert [item.kind for item in stays.providers] == ["openai", "echo"]
+    new_key = wanted(FACTS, {"OPENAI_API_KEY": "sk-2"}, answering=NOBODY, kept=kept)
+    assert new_key.providers[0] == WantedProvider("openai", "http://before/v1", "sk-2")
+    new_place = wanted(FACTS, {"OPENAI_BASE_URL": "http://now/v1"}, answering=NOBODY, kept=kept)
+    assert new_place.providers[0] == WantedProvider("openai", "http://now/v1", keeps_credential=True)
+
+
+def test_a_kept_local_provider_is_not_looked_for_elsewhere() -> None:
+    kept = {"ollama": Kept("http://elsewhere:1")}
+    assert "ollama" not in local_addresses(FACTS, {}, kept)
+    assert wanted(FACTS, {}, answering=NOBODY, kept=kept).providers[0].base_url == "http://elsewhere:1"
+
+
+def test_every_provider_says_why_it_is_there() -> None:
+    key, url = {"OPENAI_API_KEY": "k"}, Kept("http://x")
+    assert origin(FACTS["openai"], key, Kept(has_credential=True), is_managed=True) is Origin.ENVIRONMENT
+    assert origin(FACTS["openai"], {}, Kept(has_credential=True), is_managed=True) is Origin.KEPT
+    assert origin(FACTS["ollama"], {}, url, is_managed=True) is Origin.KEPT
+    assert origin(FACTS["ollama"], {}, Kept(), is_managed=True) is Origin.DETECTED
+    assert origin(FACTS["echo"], {}, Kept(), is_managed=True) is Origin.BUILT_IN
+    assert origin(None, {}, url, is_managed=False) is Origin.ADMIN

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +99,17 @@ class DataDir:
                 f"Cannot write the data directory {self.path}: {error.strerror}. "
                 f"Name another one with --data-dir or {ENVIRONMENT_KEY}, or make this one yours."
             ) from error
+
+    def close_to_others(self) -> None:
+        """Take from everybody else what earlier versions left open to them."""
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                path = Path(folder, name)
+                # a file may go while the last run still drains; a link's target is not ours
+                with suppress(FileNotFoundError, PermissionError):
+                    mode = path.lstat().st_mode
+                    if mode & 0o077 and not stat.S_ISLNK(mode):
+                        path.chmod(stat.S_IMODE(mode) & 0o700)
 
     def _ensure_secret(self, name: str, make: Callable[[], str]) -> bool:
         file = self.secret_file(name)

@@ -14,9 +14,10 @@ from . import gateway
 from .commands import chat as chatting
 from .commands import doctor as doctoring
 from .commands import down as stopping
-from .commands import installed, serve, up
+from .commands import installed, preflight, serve, up
 from .commands import status as looking
 from .commands.keys import keys_app
+from .commands.providers import providers_app
 from .commands.usage import usage_app
 from .data_dir import locate
 from .exit_codes import MEANING, CommandError, ExitCode
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(keys_app, name="keys")
+app.add_typer(providers_app, name="providers")
 app.add_typer(usage_app, name="usage")
 
 PortOption = Annotated[
@@ -52,10 +54,11 @@ def up_command(
     data = locate(data_dir)
     if looking.is_running(data):
         greeting = up.already_running(data)
-    elif detach:
-        greeting = up.detached(data, port=port)
     else:
-        up.foreground(data, port=port, as_json=as_json)
+        preflight.refuse(data, os.environ, port=port)
+        if not detach:
+            up.foreground(data, port=port, as_json=as_json)
+        greeting = up.detached(data, port=port)
     if as_json:
         print_json(greeting.as_json())
     else:

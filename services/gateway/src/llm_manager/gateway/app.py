@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,8 @@ from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http import errors
+from llm_manager.gateway.http.connections import ConnectionLimits, Connections
+from llm_manager.gateway.http.cors import Cors
 from llm_manager.gateway.http.edge import Drain, Edge
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
@@ -33,6 +35,9 @@ from llm_manager.gateway.keys.store import KeyStore
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.gateway.probing.service import Prober
 from llm_manager.gateway.probing.store import ProfileStore
+from llm_manager.gateway.providers import endpoints as providers
+from llm_manager.gateway.providers.service import ProviderService
+from llm_manager.gateway.providers.store import ProviderStore
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
@@ -66,7 +71,7 @@ class GatewayApp(FastAPI):
         return self.openapi_schema
 
 
-def create_app(drain: Drain | None = None) -> GatewayApp:
+def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) -> GatewayApp:
     """Build the application. What endpoints need must be put in before it serves."""
     app = GatewayApp(
         title="LLM Manager",
@@ -80,8 +85,11 @@ def create_app(drain: Drain | None = None) -> GatewayApp:
     errors.install(app)
     drain = drain or Drain()
     app.add_middleware(Edge, drain=drain, rules=ERROR_RULES)
+    if cors_origins:
+        # around the edge, so that pages can read errors too
+        app.add_middleware(Cors, origins=cors_origins)
     DRAIN.put(app, drain)
-    for router in (*ROUTERS, keys.router, usage.router, health.router):
+    for router in (*ROUTERS, keys.router, providers.router, usage.router, health.router):
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes
     for router in OPENAI_ROUTERS:
@@ -117,11 +125,12 @@ async def running(
     settings.check()
     async with AsyncExitStack() as stack:
         drain = Drain()
-        app = create_app(drain)
+        app = create_app(drain, cors_origins=settings.allowed_origins())
         parts = await _build(app, settings, ops, stack, environ=environ, silence_seconds=silence_seconds)
-        port = await stack.enter_async_context(
-            serving(app, host=settings.host, port=settings.port, on_failure=ops.fail)
-        )
+        connections = Connections(ConnectionLimits(most=settings.max_connections))
+        drain.when_begun(connections.let_go)
+        served = serving(app, host=settings.host, port=settings.port, on_failure=ops.fail, connections=connections)
+        port = await stack.enter_async_context(served)
         grpc_port = await _serve_grpc(settings, stack, parts, drain)
         try:
             yield Gateway(port=port, grpc_port=grpc_port, parts=parts, drain=drain)
@@ -161,6 +170,10 @@ async def _build(
     )
     PARTS.put(app, parts)
     keys.KEYS.put(app, KeyService(KeyStore(database), catalogue, pepper=pepper))
+    known = ProviderService(
+        ProviderStore(database, box), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
+    )
+    providers.PROVIDERS.put(app, known)
     usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack)))
     users.DOOR.put(app, AdminDoor(database))
     responses = StoredResponses(ResponseStore(database, box), retention=timedelta(hours=settings.responses_hours))

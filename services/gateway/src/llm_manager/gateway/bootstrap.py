@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from llm_manager.core.facts import Facts
 from llm_manager.core.ids import hash_api_key, parse_api_key
 from llm_manager.gateway.catalogue.environment import Wanted, local_addresses, wanted
-from llm_manager.gateway.catalogue.store import EnvironmentStore, ensure_app, ensure_bootstrap_key
+from llm_manager.gateway.catalogue.store import EnvironmentStore, ensure_app, ensure_bootstrap_key, kept_by_environment
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.users.store import ensure_admin
 from llm_manager.kit.secrets import SecretBox
@@ -48,16 +48,26 @@ class Bootstrap:
             StoreUnavailable: the database does not answer.
         """
         await migrate(self.settings.database_url, MIGRATIONS)
-        found = await answering(
-            local_addresses(self.facts, self.environ) if self.settings.detect_local_providers else {}
-        )
-        asked = wanted(self.facts, self.environ, answering=found)
+        asked = await self.asked()
         try:
             await self._apply(asked)
         except IntegrityError:
             # another gateway started at the same moment and made the same rows; now they are there
             await self._apply(asked)
         log.info("catalogue_bootstrapped", providers=[item.kind for item in asked.providers])
+
+    async def asked(self, *, without: str = "") -> Wanted:
+        """Return the rows that the environment asks for, now or at an earlier start.
+
+        Args:
+            without: kind whose earlier values are to be forgotten.
+        """
+        async with self.database.session(read_only=True) as session:
+            kept = await kept_by_environment(session)
+        kept.pop(without, None)
+        is_looking = self.settings.detect_local_providers
+        found = await answering(local_addresses(self.facts, self.environ, kept) if is_looking else {})
+        return wanted(self.facts, self.environ, answering=found, kept=kept)
 
     async def _apply(self, asked: Wanted) -> None:
         secret = self.settings.bootstrap_api_key

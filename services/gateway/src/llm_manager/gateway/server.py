@@ -7,19 +7,33 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from llm_manager.core.errors import InternalError
+from llm_manager.gateway.http.connections import Connections
+from llm_manager.gateway.http.protocol import GatewayProtocol
 
 _BACKLOG = 2048
-# Longer than the keep-alive of common load balancers (60 s), so that they and not we close idle connections.
-_KEEP_ALIVE_SECONDS = 75
 _POLL_SECONDS = 0.005
+# uvicorn ticks ten times a second; a sweep over 10,000 connections takes about 2 ms
+_TICKS_A_SWEEP = 3
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def on_tick(self, counter: int) -> bool:
+        """Enforce the deadlines of connections beside what uvicorn does."""
+        if counter % _TICKS_A_SWEEP == 0:
+            self._connections.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leave signals to kit.service, which owns the process."""
@@ -28,9 +42,16 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, *, host: str, port: int, on_failure: Callable[[BaseException], None]
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    on_failure: Callable[[BaseException], None],
+    connections: Connections,
 ) -> AsyncGenerator[int]:
     """Serve HTTP while the body runs; yield the port (0 asks the system for a free one).
+
+    Leaving gives answers under way one second to end, then drops their connections.
 
     Raises:
         InternalError: the port cannot be opened.
@@ -45,16 +66,16 @@ async def serving(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=cast("type[asyncio.Protocol]", partial(GatewayProtocol, connections)),  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,
-        )
+        ),
+        connections,
     )
     task = asyncio.create_task(server.serve(sockets=[listening]), name="http-server")
     task.add_done_callback(lambda done: None if done.cancelled() else _told(done, on_failure))
@@ -65,6 +86,7 @@ async def serving(
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
+        connections.cut()
         listening.close()
 
 

@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from llm_manager.core.facts import Facts, FactsError, load_facts
 from llm_manager.core.ids import parse_api_key
+from llm_manager.gateway.http.cors import WrongOrigin, parse_origins
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import ServiceSettings, SettingsError
 
@@ -40,6 +41,10 @@ class GatewaySettings(ServiceSettings):
     bootstrap_api_key: Secret | None = Field(None, description="API key that exists from the start, for app default.")
     admin_password: Secret | None = Field(None, description="Password of the user admin; empty switches it off.")
     max_body_bytes: int = Field(33_554_432, ge=1024, description="Largest request body.")
+    max_connections: int = Field(10_000, ge=1, description="Most open HTTP connections; one more is refused with 503.")
+    cors_origins: str = Field(
+        "", description="Web pages that may call the API, as https://app.example.com, with commas; empty: none."
+    )
     heartbeat_seconds: float = Field(10.0, gt=0, le=15, description="Longest silence of a stream.")
     request_timeout_seconds: float = Field(600.0, gt=0, description="Longest time for one request.")
     responses_hours: float = Field(720.0, gt=0, description="How long responses of /v1/responses are kept.")
@@ -61,6 +66,17 @@ class GatewaySettings(ServiceSettings):
         except FactsError as error:
             raise SettingsError(str(error)) from error
 
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Return the origins whose pages may call the API.
+
+        Raises:
+            SettingsError: one is not an exact origin.
+        """
+        try:
+            return parse_origins(self.cors_origins)
+        except WrongOrigin as error:
+            raise SettingsError(f"LLM_MANAGER_GATEWAY_CORS_ORIGINS: {error}") from error
+
     def master_key_bytes(self) -> bytes:
         """Return the master key.
 
@@ -80,8 +96,9 @@ class GatewaySettings(ServiceSettings):
         return key
 
     def check(self) -> None:
-        """Raise SettingsError when a secret has the wrong form, before anything is started."""
+        """Raise SettingsError when a secret or an origin has the wrong form, before anything is started."""
         self.master_key_bytes()
+        self.allowed_origins()
         if self.bootstrap_api_key and parse_api_key(self.bootstrap_api_key.reveal()) is None:
             raise SettingsError(
                 "LLM_MANAGER_GATEWAY_BOOTSTRAP_API_KEY is not an API key; make one with "

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from llm_manager.cli.data_dir import DataDir
-from llm_manager.cli.stack import plan, ports, state
+from llm_manager.cli.exit_codes import CommandError
+from llm_manager.cli.stack import plan, state
+from llm_manager.cli.stack.variables import PROVIDER_SUFFIXES
 
-from . import serve
+from . import preflight, serve, settings, stores
+from .finding import Finding
 
-_LEAST_FREE_BYTES = 1_000_000_000
 # Before this the programs here did not exist, so a clock that shows less is wrong (and TLS would refuse).
 _LEAST_TIME = 1_760_000_000.0
-# OpenAI's word and everybody's: PROVIDER_API_KEY and PROVIDER_BASE_URL. Only the names are shown, never the values.
-_PROVIDER_SUFFIXES = ("_API_KEY", "_BASE_URL")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look at the machine."""
-
-    name: str
-    state: Literal["ok", "warning", "failed"]
-    detail: str
-    remedy: str = ""
 
 
 def examine(data: DataDir, environ: Mapping[str, str] | None = None) -> list[Finding]:
@@ -61,23 +48,14 @@ def _data_dir(data: DataDir, _environ: Mapping[str, str]) -> Finding:
     return Finding(name, "ok", str(path))
 
 
-def _disk(data: DataDir, _environ: Mapping[str, str]) -> Finding:
-    folder = next(p for p in (data.path, *data.path.parents) if p.exists())
-    free = shutil.disk_usage(folder).free
-    detail = f"{free / 1e9:.1f} GB free at {folder}"
-    if free < _LEAST_FREE_BYTES:
-        return Finding("Disk", "failed", detail, "free at least 1 GB, or move LLM_MANAGER_DATA_DIR")
-    return Finding("Disk", "ok", detail)
-
-
 def _port(data: DataDir, environ: Mapping[str, str]) -> Finding:
     running = state.read(data)
     if running is not None and state.is_held(data):
         return Finding("Port", "ok", f"running at {running.base_url}")
-    wanted = plan.wanted_port(None, environ)
-    if wanted and not ports.is_free(wanted, host=plan.api_host(environ)):
-        return Finding("Port", "warning", f"{wanted} is taken", "'up' takes the next free one; or set LLM_MANAGER_PORT")
-    return Finding("Port", "ok", f"{wanted or 'any'} is free")
+    try:
+        return preflight.asked_port(data, environ, port=None)
+    except CommandError as error:
+        return Finding("Port", "failed", error.message, "correct it, or unset it")
 
 
 def _nats_server(_data: DataDir, _environ: Mapping[str, str]) -> Finding:
@@ -124,7 +102,7 @@ def _clock(_data: DataDir, _environ: Mapping[str, str]) -> Finding:
 
 def _providers(_data: DataDir, environ: Mapping[str, str]) -> Finding:
     foreign = (key for key, value in environ.items() if value and not key.startswith("LLM_MANAGER_"))
-    seen = sorted(key for key in foreign if key.endswith(_PROVIDER_SUFFIXES))
+    seen = sorted(key for key in foreign if key.endswith(PROVIDER_SUFFIXES))
     detail = ", ".join(seen) or "none; the model echo works without"
     return Finding("Provider variables", "ok", detail)
 
@@ -133,11 +111,16 @@ def _providers(_data: DataDir, environ: Mapping[str, str]) -> Finding:
 CHECKS: dict[str, Callable[[DataDir, Mapping[str, str]], Finding]] = {
     "Python": _python,
     "Data directory": _data_dir,
-    "Disk": _disk,
+    "Disk": stores.disk,
     "Port": _port,
     "nats-server": _nats_server,
     "ClickHouse (chdb)": _clickhouse,
     "Services": _services,
     "Clock": _clock,
+    "Control-plane database": stores.database,
+    "Bus store": stores.bus,
+    "Ledger": stores.ledger,
+    "Settings": settings.names,
+    "Base URLs": settings.addresses,
     "Provider variables": _providers,
 }

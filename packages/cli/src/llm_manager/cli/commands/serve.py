@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 from llm_manager.cli.stack import lifeline
+from llm_manager.cli.stack.plan import drain_seconds
 
 GROUP = "llm_manager.services"
 
@@ -36,7 +37,7 @@ def run(service: str) -> int:
     """Serve until SIGTERM; return the exit code of the service."""
     point = find(service)
     # before the service is loaded: a supervisor that is killed meanwhile must not leave this process behind
-    lifeline.watch(os.environ)
+    lifeline.watch(os.environ, hard_limit_seconds=lifeline.hard_limit(drain_seconds(service, os.environ)))
     return int(point.load()() or 0)
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from llm_manager.cli.data_dir import DataDir
 from llm_manager.cli.exit_codes import CommandError, ExitCode
-from llm_manager.cli.stack import logs, state
+from llm_manager.cli.stack import logs, state, variables
 from llm_manager.cli.stack.greeting import Greeting
-from llm_manager.cli.stack.run import greet, parse_report
+from llm_manager.cli.stack.reporter import parse_report
+from llm_manager.cli.stack.run import greet
+
+from .settings import known_facts
 
 _SUPERVISOR = "llm_manager.cli.stack.run"
 # Another `up` may be in the middle of its start; children get 60 s each (child.py), nats-server before the rest.
@@ -50,7 +55,7 @@ def detached(data: DataDir, *, port: int | None) -> Greeting:
         return already_running(data)
     if outcome != ExitCode.OK:
         raise CommandError("LLM Manager did not start; see above.", exit_code=outcome)
-    return greet(data)
+    return asyncio.run(greet(data))
 
 
 def already_running(data: DataDir) -> Greeting:
@@ -63,7 +68,8 @@ def already_running(data: DataDir) -> Greeting:
     while state.is_held(data) and time.monotonic() < deadline:
         running = state.read(data)
         if running is not None and running.phase == "ready":
-            return greet(data, already_running=True)
+            greeting = asyncio.run(greet(data, already_running=True))
+            return replace(greeting, changed_variables=_changed(data, running))
         if running is not None and running.phase == "stopping":
             break
         time.sleep(0.1)
@@ -71,6 +77,13 @@ def already_running(data: DataDir) -> Greeting:
         f"Another 'up' or 'down' is at work in {data.path}: wait until it is done, then try again.",
         exit_code=ExitCode.BUSY,
     )
+
+
+def _changed(data: DataDir, running: state.RunState) -> tuple[str, ...]:
+    """Return the variables of this shell that the running stack has not seen."""
+    facts = known_facts(data)
+    providers = {name for fact in facts.values() for name in (fact.credential_env, fact.base_url_env)}
+    return tuple(variables.changed(data, running.variables, os.environ, providers=providers))
 
 
 def _follow(channel: Iterable[str]) -> ExitCode:

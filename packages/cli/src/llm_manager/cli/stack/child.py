@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import logs
+from . import damage, logs
 from .probes import Probe
 from .processes import Process, identify
 
 HEALTHY_SECONDS = 30.0
 _PROBE_EVERY_SECONDS = 0.05
 _EX_CONFIG = 78
+_SHOWN_LINES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class ChildSpec:
         drain_seconds: time from SIGTERM to SIGKILL.
         pass_descriptors: stay open in the child.
         remedy: what a person does when it cannot start.
+        store: without which it cannot start.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ChildSpec:
     address: str = ""
     ops_url: str = ""
     remedy: str = "'llm-manager doctor' looks for the cause."
+    store: damage.Store | None = None
 
 
 class StartError(Exception):
@@ -101,7 +104,7 @@ class Child:
             code = await self._until_ready_or_ended(self.spec.start_seconds)
             if code is None:
                 return
-            if code == _EX_CONFIG or attempt == attempts:
+            if code == _EX_CONFIG or attempt == attempts or self._is_store_damaged():
                 raise StartError(self._explain(_describe(code)), is_settings=code == _EX_CONFIG)
             self.say(f"{self.spec.name} {_describe(code)} before it was ready; trying again")
 
@@ -215,9 +218,22 @@ class Child:
             await asyncio.wait({ended}, timeout=_PROBE_EVERY_SECONDS * 2)
 
     def _explain(self, what: str) -> str:
-        tail = logs.last_lines(self.spec.log, since_bytes=self._log_offset)
+        store = self.spec.store
+        if store is not None and self._is_store_damaged():
+            return (
+                f"{self.spec.name} {what}: {store.path} is damaged. What to do: {store.remedy}. "
+                f"The trace is in {self.spec.log}."
+            )
+        tail = [logs.in_short(line) for line in self._tail()[-_SHOWN_LINES:]]
         shown = "".join(f"\n    {line}" for line in tail) or " (empty)"
         return f"{self.spec.name} {what}.\n  Last lines of {self.spec.log}:{shown}\n  What to do: {self.spec.remedy}"
+
+    def _is_store_damaged(self) -> bool:
+        store = self.spec.store
+        return store is not None and any(store.symptom.search(line) for line in self._tail())
+
+    def _tail(self) -> list[str]:
+        return logs.last_lines(self.spec.log, since_bytes=self._log_offset, count=100)
 
 
 def _describe(code: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from . import plan
+from .origins import ProviderOrigin
 from .state import RunState
 
 # Works without any account: the provider kind `echo` answers from this machine.
@@ -16,7 +18,12 @@ FIRST_MODEL = "echo"
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """One running stack, as its user meets it."""
+    """One running stack, as its user meets it.
+
+    Args:
+        providers: None when the gateway did not say.
+        changed_variables: set in the shell of this `up` otherwise than when the stack was started.
+    """
 
     state: RunState
     data_dir: Path
@@ -24,6 +31,8 @@ class Greeting:
     admin_password: str
     persists: bool
     already_running: bool = False
+    providers: Sequence[ProviderOrigin] | None = None
+    changed_variables: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what a program needs to use and to watch the stack."""
@@ -37,6 +46,8 @@ class Greeting:
             "data_dir": str(self.data_dir),
             "persists": self.persists,
             "already_running": self.already_running,
+            "changed_variables": list(self.changed_variables),
+            "providers": None if self.providers is None else [asdict(provider) for provider in self.providers],
             "pids": {"supervisor": self.state.pid, **pids},
         }
 
@@ -58,7 +69,7 @@ LLM Manager {running}. {ending}
   gRPC            {self.state.grpc}
   Data directory  {self.data_dir}
                   {persistence}
-
+{self._providers()}{self._changed()}
 Try it; the model '{FIRST_MODEL}' needs no account:
 
 {self._curl()}
@@ -67,6 +78,23 @@ Try it; the model '{FIRST_MODEL}' needs no account:
 
 Or: llm-manager chat -m {FIRST_MODEL} "Hello"   (from this folder: .venv/bin/llm-manager)
 """
+
+    def _providers(self) -> str:
+        if not self.providers:
+            return ""
+        lines = [f"{one.name} ({one.models} models; {one.as_text()})" for one in self.providers]
+        if any(one.kept_variables for one in self.providers):
+            lines.append("'llm-manager providers remove NAME' forgets what is kept.")
+        return "  Providers       " + "\n                  ".join(lines) + "\n"
+
+    def _changed(self) -> str:
+        if not self.changed_variables:
+            return ""
+        names = ", ".join(self.changed_variables)
+        return (
+            f"\nNot taken over: {names}. It runs with what it was started with;\n"
+            "'llm-manager down' and then 'llm-manager up' take the new values over.\n"
+        )
 
     def _curl(self) -> str:
         body = json.dumps({"model": FIRST_MODEL, "messages": [{"role": "user", "content": "Hello"}]})

@@ -13,11 +13,15 @@ import time
 from collections.abc import Mapping
 
 ENVIRONMENT_KEY = "LLM_MANAGER_LIFELINE_FD"
-# Longer than any drain: services stop by themselves after LLM_MANAGER_<SERVICE>_DRAIN_SECONDS, 20 unless set.
-_HARD_LIMIT_SECONDS = 40.0
+_LEAST_HARD_LIMIT_SECONDS = 40.0
 
 
-def watch(environ: Mapping[str, str], *, hard_limit_seconds: float = _HARD_LIMIT_SECONDS) -> bool:
+def hard_limit(drain_seconds: float) -> float:
+    """Return the time after which a service that has lost its supervisor is gone; longer than its drain."""
+    return max(_LEAST_HARD_LIMIT_SECONDS, drain_seconds + 15.0)
+
+
+def watch(environ: Mapping[str, str], *, hard_limit_seconds: float = _LEAST_HARD_LIMIT_SECONDS) -> bool:
     """Drain this process when the supervisor is gone; return False when no supervisor gave a pipe."""
     text = environ.get(ENVIRONMENT_KEY, "")
     if not text.isdecimal():

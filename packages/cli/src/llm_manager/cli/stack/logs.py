@@ -6,6 +6,7 @@ copying it away and emptying it in place; lines written between those two steps 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -53,3 +54,15 @@ def last_lines(log: Path, *, since_bytes: int = 0, count: int = 12) -> list[str]
     except FileNotFoundError:
         return []
     return [line for line in lines if line.strip()][-count:]
+
+
+def in_short(line: str, *, width: int = 300) -> str:
+    """Return a line as a person reads it: of a record its event, its reason and the last line of its trace."""
+    try:
+        record: dict[str, object] = json.loads(line)
+        trace = str(record.get("exception", "")).strip().splitlines()[-1:]
+        parts = [str(record["event"]), *(str(record[key]) for key in ("reason", "message") if key in record), *trace]
+        line = ": ".join(parts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # not a record of ours, but as good
+    return line if len(line) <= width else line[: width - 1] + "…"

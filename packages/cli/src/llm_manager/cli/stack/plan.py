@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_manager.cli.data_dir import DataDir, write_private
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 
-from . import lifeline, nats_config
+from . import damage, lifeline, nats_config
 from .child import ChildSpec
 from .ports import NoFreePortError, PortKeeper
 from .probes import http_ready, nats_ready
@@ -21,6 +21,7 @@ NATS = "nats"
 SERVICES = ("usage", "providers", "gateway")
 DEFAULT_PORT = 8080
 PORT_KEY = "LLM_MANAGER_PORT"
+PORT_KEYS = (PORT_KEY, "LLM_MANAGER_GATEWAY_PORT")
 ADMIN_USER = "admin"
 _DRAIN_SECONDS = 20.0
 
@@ -52,7 +53,7 @@ def wanted_port(explicit: int | None, environ: Mapping[str, str]) -> int:
     """
     if explicit is not None:
         return explicit
-    for key in (PORT_KEY, "LLM_MANAGER_GATEWAY_PORT"):
+    for key in PORT_KEYS:
         text = environ.get(key, "")
         if text:
             if not text.isdecimal() or int(text) > 65_535:
@@ -143,6 +144,7 @@ def _nats(wiring: Wiring) -> ChildSpec:
         probe=nats_ready(port),
         drain_seconds=15.0,
         address=f"127.0.0.1:{port}",
+        store=damage.bus(data),
         remedy=f"another nats-server may use {data.nats}, or the disk is full; 'llm-manager doctor' looks.",
     )
 
@@ -150,22 +152,34 @@ def _nats(wiring: Wiring) -> ChildSpec:
 def _service(name: str, wiring: Wiring) -> ChildSpec:
     env = _environment(name, wiring)
     env[lifeline.ENVIRONMENT_KEY] = str(wiring.pipes.lifeline)
-    try:
-        drain = float(env.get(f"{_prefix(name)}DRAIN_SECONDS", _DRAIN_SECONDS))
-    except ValueError:
-        drain = _DRAIN_SECONDS  # the service itself refuses to start with it, and says why
     return ChildSpec(
         name=name,
         command=(sys.executable, "-m", "llm_manager.cli.commands.serve", name),
         environ=env,
         log=wiring.data.logs / f"{name}.log",
         probe=http_ready(wiring.ports.ops[name]),
-        # the service ends itself at its own limit; five seconds more, then the supervisor ends it
-        drain_seconds=drain + 5.0,
+        drain_seconds=drain_seconds(name, env),
         pass_descriptors=(wiring.pipes.lifeline, wiring.pipes.guard),
         address=f"{reachable(api_host(wiring.environ))}:{wiring.ports.api}" if name == "gateway" else "",
         ops_url=f"http://127.0.0.1:{wiring.ports.ops[name]}",
+        store=_own_store(name, wiring),
     )
+
+
+def _own_store(name: str, wiring: Wiring) -> damage.Store | None:
+    """A store that the user put elsewhere is not ours to judge."""
+    elsewhere = {"usage": "LLM_MANAGER_USAGE_CLICKHOUSE_DSN", "gateway": "LLM_MANAGER_GATEWAY_DATABASE_URL"}
+    is_ours = name in elsewhere and not wiring.environ.get(elsewhere[name])
+    return damage.of(name, wiring.data) if is_ours else None
+
+
+def drain_seconds(name: str, environ: Mapping[str, str]) -> float:
+    """Return the time from SIGTERM to SIGKILL: the service ends itself at its own limit; five seconds more."""
+    try:
+        own = float(environ.get(f"{_prefix(name)}DRAIN_SECONDS", _DRAIN_SECONDS))
+    except ValueError:
+        own = _DRAIN_SECONDS  # the service itself refuses to start with it, and says why
+    return own + 5.0
 
 
 def _environment(name: str, wiring: Wiring) -> dict[str, str]:

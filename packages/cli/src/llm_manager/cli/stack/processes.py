@@ -47,6 +47,18 @@ def end(processes: Iterable[Process], *, grace_seconds: float) -> list[Process]:
     return left
 
 
+def await_end(processes: Iterable[Process], *, within_seconds: float) -> list[Process]:
+    """Wait for processes that are ending by themselves, kill what is left; return what had to be killed.
+
+    Nothing is asked to stop: to a service that drains already, a second SIGTERM means "at once".
+    """
+    left = _wait(list(processes), within_seconds)
+    for process in left:
+        send(process, signal.SIGKILL)
+    _wait(left, 5.0)
+    return left
+
+
 def send(process: Process, number: signal.Signals) -> None:
     """Send a signal to this very process; do nothing when it is gone."""
     if is_alive(process):

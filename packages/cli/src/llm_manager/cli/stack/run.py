@@ -9,61 +9,22 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from llm_manager.cli.data_dir import DataDir, locate
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 
-from . import plan, processes, state
+from . import leftovers, plan, processes, state
 from .child import StartError
 from .greeting import Greeting, does_persist
 from .guard import NatsGuard
+from .origins import providers_at
 from .ports import PortKeeper
+from .reporter import Report, Reporter
 from .state import ChildState, Phase, RunLock, RunState
 from .supervisor import Supervisor
-
-# A drain of the last run may still be going on when its supervisor was killed.
-_LEFTOVER_GRACE_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One line of the channel to the `up --detach` that waits: progress, the end of a start, or its failure."""
-
-    kind: Literal["progress", "ready", "failed", "busy"]
-    text: str = ""
-    exit_code: int = 0
-
-
-@dataclass
-class Reporter:
-    """Tells what happens: to the terminal in the foreground, or over a pipe to the `up` that waits."""
-
-    channel: int | None = None
-    _is_open: bool = True
-
-    def say(self, text: str) -> None:
-        """Report progress, or what happened to a child."""
-        print(f"  {text}", file=sys.stderr, flush=True)
-        self.send(Report("progress", text))
-
-    def send(self, report: Report) -> None:
-        """Write one report to the channel, if somebody still listens."""
-        if self.channel is None or not self._is_open:
-            return
-        line = json.dumps({"kind": report.kind, "text": report.text, "exit_code": report.exit_code}) + "\n"
-        try:
-            os.write(self.channel, line.encode())
-        except OSError:
-            self._is_open = False
-
-    def close(self) -> None:
-        """Let the `up` that waits go."""
-        if self.channel is not None and self._is_open:
-            os.close(self.channel)
-        self._is_open = False
+from .variables import digests
 
 
 @dataclass
@@ -77,9 +38,17 @@ class Stack:
     guard: NatsGuard = field(default_factory=NatsGuard)
     phase: Phase = "starting"
     supervisor: Supervisor | None = None
+    variables: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.variables = digests(self.data, self.environ)
 
     async def run(self, *, lifeline: int, as_json: bool) -> None:
-        """Start, announce, keep alive, and drain on SIGINT or SIGTERM; the second signal kills.
+        """Start, announce, keep alive, and drain on SIGINT, SIGTERM or SIGHUP.
+
+        A second SIGINT (Ctrl-C again) or a SIGQUIT kills; a second SIGTERM or SIGHUP changes nothing, for neither
+        says that somebody has lost patience: a closed terminal sends two, two `down` at once send two.
+
 
         Raises:
             StartError: a process did not become ready.
@@ -101,41 +70,46 @@ class Stack:
             state.clear(self.data)
 
     def save(self) -> None:
-        """Write what runs now, for `status`, `down` and the next `up`."""
+        """Write what runs now, for `status`, `down` and the next `up`; a full disk stops neither work nor drain."""
+        try:
+            state.write(self.data, self._now())
+        except OSError as error:
+            self.reporter.say(f"what runs cannot be written to {self.data.run}: {error.strerror}")
+
+    def _now(self) -> RunState:
         me = processes.identify(os.getpid())
         children = self.supervisor.children.values() if self.supervisor else ()
         host = plan.reachable(plan.api_host(self.environ))
-        state.write(
-            self.data,
-            RunState(
-                phase=self.phase,
-                pid=os.getpid(),
-                started=me.started if me else "",
-                base_url=f"http://{host}:{self.ports.api}/v1",
-                grpc=f"{host}:{self.ports.grpc}",
-                nats_url=f"nats://127.0.0.1:{self.ports.nats}",
-                children={
-                    child.spec.name: ChildState(
-                        pid=child.process.pid,
-                        started=child.process.started,
-                        restarts=child.restarts,
-                        is_ready=child.is_ready,
-                        ops_url=child.spec.ops_url,
-                    )
-                    for child in children
-                    if child.process is not None
-                },
-            ),
+        return RunState(
+            phase=self.phase,
+            pid=os.getpid(),
+            started=me.started if me else "",
+            base_url=f"http://{host}:{self.ports.api}/v1",
+            grpc=f"{host}:{self.ports.grpc}",
+            nats_url=f"nats://127.0.0.1:{self.ports.nats}",
+            children={
+                child.spec.name: ChildState(
+                    pid=child.process.pid,
+                    started=child.process.started,
+                    restarts=child.restarts,
+                    is_ready=child.is_ready,
+                    ops_url=child.spec.ops_url,
+                    drain_seconds=child.spec.drain_seconds,
+                )
+                for child in children
+                if child.process is not None
+            },
+            variables=self.variables,
         )
 
-    def _announce(self, *, as_json: bool) -> None:
+    async def _announce(self, *, as_json: bool) -> None:
         self.phase = "ready"
         self.save()
         self.reporter.send(Report("ready"))
         if self.reporter.channel is None:
-            greeting = greet(self.data, environ=self.environ)
+            greeting = await greet(self.data, environ=self.environ)
             text = json.dumps(greeting.as_json()) if as_json else greeting.as_text(is_detached=False)
-            print(text, flush=True)
+            self.reporter.output.out(text)
         self.reporter.close()
 
     def _spawned(self, name: str, pid: int) -> None:
@@ -143,23 +117,30 @@ class Stack:
             self.guard.watch(pid)
 
     def _handle_signals(self, stop: asyncio.Event) -> None:
-        def on_signal() -> None:
-            if stop.is_set():
-                self.reporter.say("killing everything")
-                if self.supervisor is not None:
-                    self.supervisor.kill()
-                return
-            self.reporter.say("draining: gateway, providers, usage, nats (again to kill)")
-            self.phase = "stopping"
-            self.save()
-            stop.set()
-
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, on_signal)
+
+        def drain() -> None:
+            if stop.is_set():
+                return
+            # first of all: nothing that fails below may keep the drain from beginning
+            stop.set()
+            self.phase = "stopping"
+            self.reporter.say("draining: gateway, providers, usage, nats (Ctrl-C again to kill)")
+            self.save()
+
+        def kill() -> None:
+            stop.set()
+            self.reporter.say("killing everything")
+            if self.supervisor is not None:
+                self.supervisor.kill()
+
+        loop.add_signal_handler(signal.SIGINT, lambda: kill() if stop.is_set() else drain())
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, drain)
+        loop.add_signal_handler(signal.SIGQUIT, kill)
 
 
-def greet(data: DataDir, *, environ: Mapping[str, str] | None = None, already_running: bool = False) -> Greeting:
+async def greet(data: DataDir, *, environ: Mapping[str, str] | None = None, already_running: bool = False) -> Greeting:
     """Return the greeting of what runs in a data directory.
 
     Raises:
@@ -168,13 +149,15 @@ def greet(data: DataDir, *, environ: Mapping[str, str] | None = None, already_ru
     running = state.read(data)
     if running is None:
         raise CommandError(f"Nothing runs in {data.path}.", exit_code=ExitCode.NOT_RUNNING)
+    password = plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD", environ)
     return Greeting(
         state=running,
         data_dir=data.path,
         api_key=plan.secret_in_use(data, "api-key", "BOOTSTRAP_API_KEY", environ),
-        admin_password=plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD", environ),
+        admin_password=password,
         persists=does_persist(data.path),
         already_running=already_running,
+        providers=await providers_at(running.base_url, user=plan.ADMIN_USER, password=password),
     )
 
 
@@ -185,6 +168,8 @@ def start(data: DataDir, *, port: int | None, reporter: Reporter, as_json: bool)
         CommandError: the data directory is in use or cannot be written, or there is no free port.
     """
     environ = dict(os.environ)
+    # for every child too: databases, streams and logs hold what only their owner may read
+    os.umask(0o077)
     made = data.prepare()
     if made:
         reporter.say(f"made {', '.join(made)} in {data.secrets}")
@@ -194,7 +179,8 @@ def start(data: DataDir, *, port: int | None, reporter: Reporter, as_json: bool)
     keeper = PortKeeper()
     lifeline_read, lifeline_write = os.pipe()
     try:
-        _end_leftovers(data, reporter)
+        data.close_to_others()
+        _await_leftovers(data, reporter)
         wanted = plan.wanted_port(port, environ)
         ports = plan.choose_ports(keeper, wanted=wanted, host=plan.api_host(environ), seed=str(data.path))
         if wanted and ports.api != wanted:
@@ -214,18 +200,16 @@ def start(data: DataDir, *, port: int | None, reporter: Reporter, as_json: bool)
     return ExitCode.OK
 
 
-def _end_leftovers(data: DataDir, reporter: Reporter) -> None:
-    """End what a killed supervisor left; services first, so that they can still say goodbye to the bus."""
+def _await_leftovers(data: DataDir, reporter: Reporter) -> None:
+    """Let what a killed supervisor left finish its work; nothing of it is asked or cut."""
     old = state.read(data)
     if old is None:
         return
-    children = {name: child.process for name, child in old.children.items()}
-    alive = [name for name, process in children.items() if processes.is_alive(process)]
+    alive = leftovers.alive(old)
     if alive:
-        reporter.say(f"ending what the last run left: {', '.join(alive)}")
-    bus = children.pop(plan.NATS, None)
-    processes.end(children.values(), grace_seconds=_LEFTOVER_GRACE_SECONDS)
-    processes.end([bus] if bus else [], grace_seconds=_LEFTOVER_GRACE_SECONDS)
+        reporter.say(f"the last run was cut off; waiting until it has drained: {', '.join(alive)}")
+    for name in leftovers.let_drain(old):
+        reporter.say(f"{name} of the last run did not drain in time and was killed")
     state.clear(data)
 
 
@@ -241,16 +225,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return start(locate(options.data_dir), port=options.port, reporter=reporter, as_json=options.json)
     except CommandError as error:
-        print(f"llm-manager up: {error.message}", file=sys.stderr, flush=True)
+        reporter.output.note(f"llm-manager up: {error.message}")
         kind = "busy" if error.exit_code is ExitCode.BUSY else "failed"
         reporter.send(Report(kind, error.message, error.exit_code))
         return error.exit_code
-
-
-def parse_report(line: str) -> Report:
-    """Read one line of the channel back."""
-    raw: dict[str, Any] = json.loads(line)
-    return replace(Report(raw["kind"]), text=raw["text"], exit_code=raw["exit_code"])
+    finally:
+        reporter.output.close()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ class ChildState:
     """One child: which process it is now, how often it was started again, whether it is ready.
 
     Args:
+        drain_seconds: from its being asked to stop until it is certain to be gone.
         ops_url: where /healthz, /readyz and /metrics answer; empty for a child without them.
     """
 
@@ -30,6 +31,7 @@ class ChildState:
     restarts: int
     is_ready: bool
     ops_url: str = ""
+    drain_seconds: float = 25.0
 
     @property
     def process(self) -> Process:
@@ -38,7 +40,11 @@ class ChildState:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """One run of the stack."""
+    """One run of the stack.
+
+    Args:
+        variables: digests of what it was started with (variables.py); None where a version did not keep them.
+    """
 
     phase: Phase
     pid: int
@@ -47,6 +53,7 @@ class RunState:
     grpc: str
     nats_url: str
     children: Mapping[str, ChildState] = field(default_factory=dict[str, ChildState])
+    variables: Mapping[str, str] | None = None
 
     @property
     def supervisor(self) -> Process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from . import logs
@@ -35,7 +35,7 @@ class Supervisor:
             for spec in stage:
                 self.children[spec.name] = Child(spec, self.say, self.on_change, self._spawned(spec.name))
 
-    async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None]) -> None:
+    async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], Awaitable[None]]) -> None:
         """Start everything, call `on_ready`, keep everything alive until `stop` is set, then drain.
 
         Raises:
@@ -47,7 +47,7 @@ class Supervisor:
             await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if started.done():
                 started.result()
-                on_ready()
+                await on_ready()
                 await self._keep_alive(stopped)
         finally:
             started.cancel()

@@ -1,9 +1,13 @@
-"""Which rows the environment asks for; pure. The variables are the ones that the facts name."""
+"""Which rows the environment asks for, now or before; pure. The variables are the ones that the facts name.
+
+What a variable once gave stays when the next start lacks it: a new shell must not make providers vanish.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from llm_manager.core.facts import Facts
@@ -13,12 +17,38 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What the environment gave a provider at an earlier start."""
+
+    base_url: str = ""
+    has_credential: bool = False
+
+
+class Origin(StrEnum):
+    """Why a provider is there."""
+
+    BUILT_IN = "built-in"
+    ENVIRONMENT = "environment"
+    KEPT = "kept"
+    DETECTED = "detected"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
 class WantedProvider:
-    """A provider that the environment asks for, named like its kind."""
+    """A provider that the environment asks for, named like its kind.
+
+    Args:
+        keeps_credential: the one of an earlier start is used on, for no variable brings another.
+    """
 
     kind: str
     base_url: str
     credential: str = field(default="", repr=False)
+    keeps_credential: bool = False
+
+
+NOTHING_KEPT: Mapping[str, Kept] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +69,13 @@ class Wanted:
     aliases: Mapping[str, str]
 
 
-def local_addresses(facts: Mapping[str, Facts], environ: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+def local_addresses(
+    facts: Mapping[str, Facts], environ: Mapping[str, str], kept: Mapping[str, Kept] = NOTHING_KEPT
+) -> dict[str, tuple[str, int]]:
     """Return host and port to try, for every kind that runs on the same machine and was not configured."""
     found: dict[str, tuple[str, int]] = {}
     for kind, fact in facts.items():
-        if not fact.is_local or environ.get(fact.base_url_env) or environ.get(fact.credential_env):
+        if not fact.is_local or kind in kept or variables_now(fact, environ):
             continue
         parts = urlsplit(fact.base_url)
         if parts.hostname:
@@ -51,7 +83,39 @@ def local_addresses(facts: Mapping[str, Facts], environ: Mapping[str, str]) -> d
     return found
 
 
-def wanted(facts: Mapping[str, Facts], environ: Mapping[str, str], *, answering: frozenset[str]) -> Wanted:
+def variables_now(fact: Facts, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables of a kind that are set now."""
+    return tuple(name for name in (fact.credential_env, fact.base_url_env) if name and environ.get(name))
+
+
+def variables_kept(fact: Facts, environ: Mapping[str, str], kept: Kept) -> tuple[str, ...]:
+    """Return the variables of a kind that are not set now and whose value of an earlier start is used."""
+    used = ((fact.credential_env, kept.has_credential), (fact.base_url_env, bool(kept.base_url)))
+    return tuple(name for name, is_kept in used if name and is_kept and not environ.get(name))
+
+
+def origin(fact: Facts | None, environ: Mapping[str, str], kept: Kept, *, is_managed: bool) -> Origin:
+    """Return why a provider is there.
+
+    Args:
+        is_managed: its row is the environment's, not a person's.
+    """
+    if not is_managed or fact is None:
+        return Origin.ADMIN
+    if variables_now(fact, environ):
+        return Origin.ENVIRONMENT
+    if variables_kept(fact, environ, kept):
+        return Origin.KEPT
+    return Origin.BUILT_IN if _is_builtin(fact) else Origin.DETECTED
+
+
+def wanted(
+    facts: Mapping[str, Facts],
+    environ: Mapping[str, str],
+    *,
+    answering: frozenset[str],
+    kept: Mapping[str, Kept] = NOTHING_KEPT,
+) -> Wanted:
     """Return the rows to have.
 
     A plain model name that two providers share goes to hosted providers before local ones, then by the alphabet of
@@ -60,9 +124,11 @@ def wanted(facts: Mapping[str, Facts], environ: Mapping[str, str], *, answering:
 
     Args:
         answering: local kinds whose port answers.
+        kept: by kind, what earlier starts gave; each variable that is set now replaces its part of it.
     """
     order = sorted(facts.values(), key=lambda fact: (_is_builtin(fact), fact.is_local, fact.kind))
-    providers = [_provider(fact, environ) for fact in order if _is_wanted(fact, environ, answering)]
+    asked = [(fact, _provider(fact, environ, kept.get(fact.kind, Kept()))) for fact in order]
+    providers = [provider for fact, provider in asked if _is_wanted(fact, provider, answering)]
     configurations: dict[str, WantedConfiguration] = {}
     for provider in providers:
         for model in facts[provider.kind].models:
@@ -81,21 +147,22 @@ def _is_builtin(fact: Facts) -> bool:
     return not (fact.needs_credential or fact.base_url or fact.base_url_env)
 
 
-def _is_wanted(fact: Facts, environ: Mapping[str, str], answering: frozenset[str]) -> bool:
-    base_url = environ.get(fact.base_url_env) or fact.base_url
+def _is_wanted(fact: Facts, provider: WantedProvider, answering: frozenset[str]) -> bool:
     if _is_builtin(fact):
         return True
-    if fact.credential_env and environ.get(fact.credential_env):
-        return bool(base_url)
+    if provider.credential or provider.keeps_credential:
+        return bool(provider.base_url or fact.base_url)
     if fact.needs_credential:
         return False
-    return bool(environ.get(fact.base_url_env)) or fact.kind in answering
+    return bool(provider.base_url) or fact.kind in answering
 
 
-def _provider(fact: Facts, environ: Mapping[str, str]) -> WantedProvider:
+def _provider(fact: Facts, environ: Mapping[str, str], kept: Kept) -> WantedProvider:
+    credential = environ.get(fact.credential_env, "")
     return WantedProvider(
         kind=fact.kind,
         # empty means the base URL of the facts, which may change with a release
-        base_url=environ.get(fact.base_url_env, ""),
-        credential=environ.get(fact.credential_env, ""),
+        base_url=environ.get(fact.base_url_env, "") or kept.base_url,
+        credential=credential,
+        keeps_credential=kept.has_credential and not credential,
     )

@@ -109,6 +109,14 @@ class Catalogue:
             log.warning("catalogue_publish_postponed", reason=str(error) or "timeout", records=len(changed))
             self._wanted.set()
 
+    async def refresh(self) -> None:
+        """Take over what was just committed here; what the bus cannot be told now is told later."""
+        try:
+            await self.sync()
+        except LlmManagerError as error:
+            log.warning("catalogue_publish_postponed", reason=error.message)
+            self._wanted.set()
+
     async def sync(self) -> None:
         """Make memory and bus agree with the database, which is the truth.
 

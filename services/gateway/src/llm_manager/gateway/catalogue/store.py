@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.core.facts import Capability
 from llm_manager.core.ids import ApiKey
-from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Wanted, WantedProvider
+from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Kept, Wanted, WantedProvider
 from llm_manager.gateway.catalogue.rules import (
     AliasRecord,
     AnyRecord,
@@ -24,10 +24,10 @@ from llm_manager.gateway.catalogue.rules import (
     ProviderRecord,
 )
 from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
+from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
 
-CREDENTIAL_AAD = b"provider-credential"
 T = TypeVar("T", bound=Table)
 
 
@@ -101,6 +101,17 @@ def _alias(row: Alias) -> AliasRecord:
     )
 
 
+def kept_in(row: Provider) -> Kept:
+    """Return what the environment has given a provider."""
+    return Kept(row.base_url, has_credential=row.credential is not None)
+
+
+async def kept_by_environment(session: AsyncSession) -> dict[str, Kept]:
+    """Return what earlier starts gave, by kind; nothing of what a person made, took over or removed."""
+    rows = await session.scalars(select(Provider).where(Provider.managed_by == ENVIRONMENT))
+    return {row.kind: kept for row in rows if (kept := kept_in(row)) != Kept()}
+
+
 @dataclass(frozen=True, slots=True)
 class EnvironmentStore:
     """Makes the rows that the environment manages equal to what it asks for; running it again changes nothing.
@@ -136,7 +147,7 @@ class EnvironmentStore:
     def _update_provider(self, row: Provider, item: WantedProvider) -> None:
         row.is_enabled, row.base_url = True, item.base_url
         if not item.credential:
-            row.credential = None
+            row.credential = row.credential if item.keeps_credential else None
         elif self._opened(row.credential) != item.credential.encode():
             row.credential = self.box.seal(item.credential.encode(), aad=CREDENTIAL_AAD)
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from llm_manager.core.errors import BodyTooLarge, InvalidRequest, RequestCancelled, UnsupportedMediaType
+from llm_manager.gateway.http.cycle import Cycle
 
 # A client that is still sending does not read; this much of what is too large is taken off the wire before the
 # refusal, so that most clients see it instead of a reset connection.
@@ -81,19 +82,29 @@ class WhileConnected:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._reason = ""
+        self._watcher: asyncio.Task[None] | None = None
+        owner = getattr(receive, "__self__", None)
+        # our own server calls back, which saves a task for each request
+        self._cycle = owner if isinstance(owner, Cycle) else None
 
     async def __aenter__(self) -> WhileConnected:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request runs in a task")
         self._task = task
-        self._watcher = asyncio.create_task(self._watch(), name="disconnect-watcher")
+        if self._cycle is None:
+            self._watcher = asyncio.create_task(self._watch(), name="disconnect-watcher")
+        else:
+            self._cycle.watch(self._gone)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._cycle is not None:
+            self._cycle.unwatch()
         if self._reason and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise RequestCancelled(self._reason) from error
 
@@ -106,4 +117,7 @@ class WhileConnected:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._gone()
+
+    def _gone(self) -> None:
         self.give_up("The client went away before the answer was complete.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -79,7 +79,10 @@ class Edge:
         try:
             if scope["path"] not in _OPEN_WHILE_DRAINING:
                 self._drain.check()
-            await self._app(scope, receive, send_with_id)
+            if scope["method"] == "HEAD":
+                await self._answer_head(scope, receive, send_with_id)
+            else:
+                await self._app(scope, receive, send_with_id)
         except RequestCancelled as error:
             exchange.status, exchange.error_code = error.http_status, error.code
         except LlmManagerError as error:
@@ -92,6 +95,15 @@ class Edge:
             log.exception("request_failed", request_id=exchange.request_id, path=scope["path"])
             failure = InternalError("The gateway failed; its log of this request id says more.")
             await self._fail(failure, scope, exchange, send_with_id)
+
+    async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # FastAPI's routes for GET refuse HEAD; the server below leaves the body out
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send)
+        finally:
+            if "route" in as_get:
+                scope["route"] = as_get["route"]
 
     async def _fail(self, error: LlmManagerError, scope: Scope, exchange: Exchange, send: Send) -> None:
         exchange.error_code = error.code
@@ -139,6 +151,7 @@ class Drain:
         self.is_draining = False
         self.in_flight = 0
         self._idle = asyncio.Event()
+        self._on_begin: list[Callable[[], None]] = []
 
     def counted(self) -> _Counted:
         """Count a request while the body runs."""
@@ -147,6 +160,12 @@ class Drain:
     def begin(self) -> None:
         """Refuse new requests from here on."""
         self.is_draining = True
+        for call in self._on_begin:
+            call()
+
+    def when_begun(self, call: Callable[[], None]) -> None:
+        """Have something called when the drain begins."""
+        self._on_begin.append(call)
 
     def check(self) -> None:
         """Raise Draining once `begin` was called."""

@@ -9,7 +9,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from llm_manager.core.errors import InvalidRequest, LlmManagerError, MethodNotAllowed, RouteNotFound
+from llm_manager.core.errors import InvalidRequest, LlmManagerError, RouteNotFound
+from llm_manager.gateway.errors import MethodRefused
+from llm_manager.gateway.http.addresses import methods_at, right_address
 
 
 def install(app: FastAPI) -> None:
@@ -19,16 +21,29 @@ def install(app: FastAPI) -> None:
 
 
 async def _http(request: Request, error: Exception) -> NoReturn:
+    if isinstance(error.__cause__, LlmManagerError):
+        # FastAPI makes every failure of reading a body a 400
+        raise error.__cause__
     status = error.status_code if isinstance(error, HTTPException) else 500
     where = f"{request.method} {request.url.path[:200]}"
     if status == 404:
-        raise RouteNotFound(f"Unknown request URL: {where}. Check the path; /docs lists what there is.")
+        raise RouteNotFound(f"Unknown request URL: {where}. {_advice(request)}")
     if status == 405:
-        raise MethodNotAllowed(f"{where}: this address does not take {request.method}.")
+        allowed = methods_at(request, request.scope["path"])
+        raise MethodRefused(f"{where}: this address takes {' and '.join(allowed)} only.", allowed=allowed)
     detail = str(error.detail)[:500] if isinstance(error, HTTPException) else "failed"
     if status < 500:
         raise InvalidRequest(f"{where}: {detail}.", http_status=status)
     raise LlmManagerError(f"{where}: {detail}.", http_status=status)
+
+
+def _advice(request: Request) -> str:
+    if (address := right_address(request)) is None:
+        return "GET /v1/models lists the models, /openapi.json every address; docs/ of the project explains them."
+    path: str = request.scope["path"]
+    if address == f"/v1{path.rstrip('/')}":
+        return f"Did you mean {address[:200]}? The base URL of OpenAI's clients ends in /v1."
+    return f"Did you mean {address[:200]}?"
 
 
 async def _validation(_: Request, error: Exception) -> NoReturn:

@@ -1,0 +1,1 @@
+"""Providers: where each comes from, and forgetting one that was kept."""
