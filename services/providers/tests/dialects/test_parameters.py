@@ -207,3 +207,11 @@ def test_prompt_is_measured_by_its_texts_alone() -> None:
     )
 
     assert native.prompt() == 8
+
+
+def test_server_of_somebody_else_decides_for_itself() -> None:
+    openai = load_facts()["openai"]
+
+    assert openai.at("https://api.openai.com/v1/") is openai
+    assert openai.at("") is openai
+    assert openai.at("http://127.0.0.1:8000/v1").parameters.unsupported == ("include_reasoning",)

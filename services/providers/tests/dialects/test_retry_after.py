@@ -44,3 +44,29 @@ def test_wait_is_read_from_the_most_exact_header(kind: str, headers: dict[str, s
     found = retry_after_seconds(load_facts()[kind].headers, headers, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
     assert found is None if seconds is None else found == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "seconds"),
+    [
+        (429, {"requests": "99", "tokens": "0"}, 20.0),
+        (429, {"requests": "0", "tokens": "0"}, 300.0),
+        (429, {"requests": "99", "tokens": "7"}, None),
+        (429, {}, 300.0),
+        (429, {"requests": "99"}, 20.0),
+        (409, {}, None),
+        (500, {"requests": "99", "tokens": "7"}, None),
+        (503, {"requests": "0", "tokens": "0"}, None),
+    ],
+)
+def test_reset_counts_only_where_its_limit_is_used_up(status: int, left: dict[str, str], seconds: float | None) -> None:
+    resets = {"x-ratelimit-reset-requests": "5m0s", "x-ratelimit-reset-tokens": "20s"}
+    headers = resets | {f"x-ratelimit-remaining-{name}": value for name, value in left.items()}
+
+    assert retry_after_seconds(load_facts()["openai"].headers, headers, status=status) == seconds
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "Thu, 01 Jan " + "9" * 30 + " 00:00:03 GMT"])
+def test_retry_after_that_is_no_time_is_none(text: str) -> None:
+    assert retry_after_seconds(load_facts()["openai"].headers, {"retry-after": text}) is None
+    assert reset_seconds("1.2.3s", "duration") is None

@@ -94,6 +94,8 @@ class Parameters(_Facts, frozen=True, kw_only=True):
         reasoning_budget_models: patterns (`*` stands for anything) of models that are told how many tokens they may
             think, where the provider's other models are told how hard (Gemini before its third generation).
         reasoning_effort_models: those of them that take either, so that each client is heard in its own words.
+        unsupported_at_home: of `unsupported`, the names that only the provider's own servers are known to refuse: a
+            server of somebody else behind another base URL decides for itself.
         unsupported_by_model: pattern of models to names that only these refuse, beside `unsupported`.
     """
 
@@ -110,13 +112,21 @@ class Parameters(_Facts, frozen=True, kw_only=True):
     rerank_unsupported: tuple[str, ...] = ()
     reasoning_budget_models: tuple[str, ...] = ()
     reasoning_effort_models: tuple[str, ...] = ()
+    unsupported_at_home: tuple[str, ...] = ()
     unsupported_by_model: Mapping[str, tuple[str, ...]] = {}
 
 
 class Stream(_Facts, frozen=True, kw_only=True):
-    """How streams behave; `asks_usage` says that `stream_options.include_usage` is understood."""
+    """How answers behave.
+
+    Args:
+        asks_usage: `stream_options.include_usage` is understood.
+        calls_end_as_stop: some servers of this kind say `stop` behind calls of tools, and mean `tool_calls`; OpenAI's
+            own `stop` behind a forced call stays.
+    """
 
     asks_usage: bool = True
+    calls_end_as_stop: bool = False
 
 
 class UsagePointers(_Facts, frozen=True, kw_only=True):
@@ -124,11 +134,14 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
 
     Args:
         beside_input: counts that the provider keeps beside its input count (Anthropic's cache, Gemini's tool use): they
-            are added, so that every other pointer is a part of the sum.
+            are added, so that every other pointer is a part of the sum, except where the total says that they are in
+            it (Mistral's audio).
         beside_output: the same for the output (Gemini's thoughts), except where the total says that they are in it.
         cache_write_1h: of what `cache_write` finds, the tokens that were written for an hour.
         billed_input, billed_output: what is charged, where that differs from what was counted (Cohere).
         search_units: what rerank is charged by.
+        rest_is_reasoning: what the total counts beyond input and output are thoughts that nothing else counts (Gemini
+            behind its OpenAI-compatible endpoint); they are billed as output.
     """
 
     reports: tuple[str, ...] = ("usage",)
@@ -149,6 +162,7 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
     output_audio: tuple[str, ...] = ()
     output_image: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()
+    rest_is_reasoning: bool = False
 
 
 class ErrorPointers(_Facts, frozen=True, kw_only=True):
@@ -156,6 +170,7 @@ class ErrorPointers(_Facts, frozen=True, kw_only=True):
 
     Args:
         statuses: type or code to the status that it stands for, where such an error names none itself (Anthropic).
+        failed: where a whole answer of 200 keeps a status that means failure unless it is zero (MiniMax `base_resp`).
     """
 
     message: tuple[str, ...] = ("error.message", "message", "detail", "error")
@@ -164,6 +179,7 @@ class ErrorPointers(_Facts, frozen=True, kw_only=True):
     param: tuple[str, ...] = ("error.param", "param")
     status: tuple[str, ...] = ("error.status_code", "error.code", "raw_status_code")
     statuses: Mapping[str, int] = {}
+    failed: tuple[str, ...] = ()
 
 
 class Headers(_Facts, frozen=True, kw_only=True):
@@ -252,6 +268,14 @@ class Facts(_Facts, frozen=True, kw_only=True):
         if dialect == "openai_completions" and not _matches(model, self.completions_models):
             return False
         return dialect == self.dialect or dialect in self.also
+
+    def at(self, base_url: str) -> Facts:
+        """Return the facts of a server that speaks like this kind at a base URL, which may be its own."""
+        parameters = self.parameters
+        if not parameters.unsupported_at_home or base_url.rstrip("/") in ("", self.base_url.rstrip("/")):
+            return self
+        unsupported = tuple(name for name in parameters.unsupported if name not in parameters.unsupported_at_home)
+        return msgspec.structs.replace(self, parameters=msgspec.structs.replace(parameters, unsupported=unsupported))
 
     def needs_responses(self, model: str) -> bool:
         """Return whether a model answers only in `openai_responses`."""

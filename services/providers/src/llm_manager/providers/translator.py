@@ -74,7 +74,7 @@ class Translator:
             case "embeddings" if isinstance(dialect, NativeEmbeds):
                 return (
                     dialect.native_embeddings(body, model=model, policy=policy),
-                    dialect.native_embeddings_reader(),
+                    dialect.native_embeddings_reader(body),
                 )
             case "rerank" if isinstance(dialect, NativeReranks):
                 return dialect.native_rerank(body, model=model, policy=policy), dialect.native_rerank_reader()

@@ -10,10 +10,14 @@ import msgspec
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, LenientDecoder
 from llm_manager.providers.dialects.estimate import Written
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer
+
+# Any: JSON documents have any shape.
+_TABLES = LenientDecoder(list[dict[str, Any]])
 
 
 class DocumentReader(ABC):
@@ -43,7 +47,7 @@ class DocumentReader(ABC):
 
     def finish(self) -> Pieces:
         """Read the document."""
-        body = b"".join(self._data).strip()
+        body = b"".join(self._data).removeprefix(BOM).strip()
         self.is_done = True
         try:
             return self._read(body)
@@ -65,7 +69,7 @@ def items_of(body: bytes, names: tuple[str, ...]) -> list[dict[str, Any]] | None
     Any: JSON documents have any shape.
     """
     if body[:1] == b"[":
-        return msgspec.json.decode(body, type=list[dict[str, Any]])
+        return _TABLES.decode(body)
     fields = raw_table(body)
     raw = next((fields[name] for name in names if name in fields and bytes(fields[name]) != b"null"), None)
-    return None if raw is None else msgspec.json.decode(raw, type=list[dict[str, Any]])
+    return None if raw is None else _TABLES.decode(raw)

@@ -51,6 +51,13 @@ def estimated_report(prompt_characters: int, written: Written) -> UsageReport:
     return UsageReport(usage, UsageSource.ESTIMATED if is_known else UsageSource.UNKNOWN)
 
 
+def doubted(report: UsageReport | None, written: Written) -> UsageReport | None:
+    """Return a report that counts no output beside a written answer as what it is: no provider's count."""
+    if report is None or report.usage.output_total or not written or report.source is not UsageSource.PROVIDER:
+        return report
+    return replace(report, source=UsageSource.ESTIMATED)
+
+
 def completed(report: UsageReport, prompt_characters: int, written: Written) -> UsageReport:
     """Return a report with the sides that it leaves out filled by an estimate; a whole one as it is."""
     if report.source is not UsageSource.ESTIMATED:

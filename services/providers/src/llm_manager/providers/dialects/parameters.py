@@ -13,6 +13,9 @@ from llm_manager.core.messages import Sampling
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
+# What every provider does unasked (platform.openai.com/docs/api-reference/chat/create, defaults; read 2026-11).
+_ASK_FOR_NOTHING: Mapping[str, object] = {"response_format": {"type": "text"}, "modalities": ["text"]}
+
 
 def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...], policy: Policy) -> dict[str, Any]:
     """Return parameters in the provider's names, in their order.
@@ -87,7 +90,7 @@ def object_fields(body: bytes) -> dict[str, msgspec.Raw]:
 
 def _is_harmless(facts: Facts, name: str, value: object) -> bool:
     plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
-    if plain is None:
+    if plain is None or (name in _ASK_FOR_NOTHING and plain == _ASK_FOR_NOTHING[name]):
         return True
     harmless = facts.parameters.harmless.get(name)
     return harmless is not None and plain == harmless and isinstance(plain, bool) is isinstance(harmless, bool)

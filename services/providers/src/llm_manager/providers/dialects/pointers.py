@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
 
-# Money and counts are read as they were written: never through a binary float.
-EXACT_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+from llm_manager.kit.lenient_json import LenientDecoder
+from llm_manager.providers.dialects.numbers import exact_number, whole_number
+
+# Money and counts are read as they were written: never through a binary float. Any: documents have any shape.
+EXACT_DECODER = LenientDecoder(cast("type[Any]", Any), float_hook=exact_number)
 EXACT_ENCODER = msgspec.json.Encoder(decimal_format="number")
-_RAW_TABLE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_TABLE = LenientDecoder(dict[str, msgspec.Raw])
+_RAWS = LenientDecoder(list[msgspec.Raw])
 
 
 def find(document: object, pointers: Iterable[str]) -> object:
@@ -37,23 +40,32 @@ def find_text(document: object, pointers: Iterable[str]) -> str:
 
 
 def find_count(document: object, pointers: Iterable[str]) -> int | None:
-    """Return the first whole number of at least zero, else None."""
+    """Return the first whole number from zero to `numbers.MOST_COUNTED`, else None."""
     for pointer in pointers:
-        value = find(document, (pointer,))
-        if isinstance(value, Decimal) and value == value.to_integral_value():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
+        count = whole_number(find(document, (pointer,)))
+        if count is not None:
+            return count
     return None
 
 
+def is_odd_count(document: object, pointers: Iterable[str]) -> bool:
+    """Return whether something stands where a count should, and is none: what it counts is unknown then, not zero."""
+    return find_count(document, pointers) is None and find(document, pointers) is not None
+
+
 def find_raw(data: bytes, pointer: str) -> bytes:
-    """Return the bytes that a pointer leads to, exactly as they stand; empty for null and for nothing."""
+    """Return the bytes that a pointer leads to, exactly as they stand; empty for null and for nothing.
+
+    A number in a pointer is a place in a list: `choices.0.usage`.
+    """
     raw = data
     for key in pointer.split("."):
-        if raw[:1] != b"{":
+        if raw[:1] == b"[" and key.isdigit():
+            raw = next((bytes(item) for item in _RAWS.decode(raw)[int(key) :]), b"")
+        elif raw[:1] == b"{":
+            raw = bytes(raw_table(raw).get(key, b""))
+        else:
             return b""
-        raw = bytes(raw_table(raw).get(key, b""))
     return b"" if raw == b"null" else raw
 
 
@@ -64,3 +76,8 @@ def raw_table(data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
         msgspec.DecodeError: not a JSON object.
     """
     return _RAW_TABLE.decode(data)
+
+
+def marks_of(pointer: str) -> tuple[bytes, ...]:
+    """Return bytes without which a document has nothing at a pointer: looking for them is cheaper than reading it."""
+    return tuple(f'"{key}"'.encode() for key in reversed(pointer.split(".")) if not key.isdigit())

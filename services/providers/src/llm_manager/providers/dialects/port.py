@@ -205,8 +205,8 @@ class NativeEmbeds(Protocol):
         """Write a request for vectors from a client's own body."""
         ...
 
-    def native_embeddings_reader(self) -> AnswerReader:
-        """Read vectors for a client of this dialect."""
+    def native_embeddings_reader(self, asked: bytes = b"") -> AnswerReader:
+        """Read vectors for a client of this dialect; `asked` is its body, which may name the form of vectors."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -17,10 +18,13 @@ from llm_manager.core.errors import (
 )
 from llm_manager.core.facts import Facts
 from llm_manager.providers.dialects.json_values import items
-from llm_manager.providers.dialects.pointers import EXACT_DECODER, find_count, find_text
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_count, find_text
 from llm_manager.providers.dialects.retry_after import retry_after_seconds
 
 MAX_MESSAGE_CHARACTERS = 2000
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|center|h1|title)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,100})", re.IGNORECASE)
+_MOST_OF_PAGE = 10_000
 
 
 def error_of_answer(facts: Facts, *, status: int, body: bytes, headers: Mapping[str, str]) -> LlmManagerError:
@@ -84,19 +88,23 @@ def _error(
             f"{facts.title} limits us: {message}",
             upstream=failure,
             param=param,
-            retry_after_seconds=retry_after_seconds(facts.headers, headers),
+            retry_after_seconds=retry_after_seconds(facts.headers, headers, status=status),
+        )
+    if status < 400:
+        # Credentials are not sent anywhere else. Where it leads may be of an inner network, so it is not shown.
+        return UpstreamRefused(
+            f"{facts.title} answered with a redirect ({status}), which is not followed: correct the base URL.",
+            upstream=failure,
+            http_status=502,
         )
     if status < 500:
-        # A redirect is refused as well: credentials are not sent anywhere else.
-        return UpstreamRefused(
-            message, upstream=failure, param=param, http_status=status if 400 <= status < 500 else 502
-        )
+        return UpstreamRefused(message, upstream=failure, param=param, http_status=status)
     return UpstreamUnavailable(
         f"{facts.title} failed with status {status}: {message}",
         upstream=failure,
         param=param,
         http_status={504: 504, 503: 503, 529: 503}.get(status, 502),
-        retry_after_seconds=retry_after_seconds(facts.headers, headers),
+        retry_after_seconds=retry_after_seconds(facts.headers, headers, status=status),
     )
 
 
@@ -110,5 +118,10 @@ def _decode(data: bytes) -> object:
 
 
 def _plain(document: object) -> str:
-    text = document if isinstance(document, str) else msgspec.json.encode(document).decode()
+    if isinstance(document, str) and _PAGE.match(document):
+        # Of proxies and login pages only the title means something to somebody who did not expect a page.
+        title = _TITLE.search(document[:_MOST_OF_PAGE])
+        named = f" with the title {' '.join(title[1].split())!r}" if title else ""
+        return f"it sent a page of HTML{named} instead of an answer."
+    text = document if isinstance(document, str) else EXACT_ENCODER.encode(document).decode()
     return text[:MAX_MESSAGE_CHARACTERS] or "it gave no reason"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 
 import msgspec
 
 from llm_manager.core.facts import UsagePointers
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
-from llm_manager.providers.dialects.pointers import EXACT_DECODER, find, find_count
+from llm_manager.providers.dialects.numbers import usd_text
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, find, find_count, is_odd_count
 
 
 def read_report(
@@ -18,7 +18,8 @@ def read_report(
     """Return the counts of one report, None when it holds none.
 
     A report that leaves out one side (Ollama omits the prompt when it was cached; recordings, quirk 16) has the source
-    `estimated` and zero on that side: absent is not zero, so the caller completes it.
+    `estimated` and zero on that side: absent is not zero, so the caller completes it. A number that can be no count
+    is the same as none.
 
     Args:
         raw: the report as it stood in the answer; kept byte for byte, unknown keys included (known-failures P-10).
@@ -36,9 +37,23 @@ def read_report(
         return None
     is_whole = units is not None or (input_total is not None and (output_total is not None or not has_output))
     usage = _buckets(pointers, report, input_total or 0, output_total or 0) + Usage(search_units=units or 0)
+    # No prompt is empty: zero beside an answer, or all alone, is a placeholder (diegosouzapw/OmniRoute#4615).
+    is_whole = is_whole and (units is not None or usage.input_total > 0) and not _holds_odd_counts(pointers, report)
     source = UsageSource.PROVIDER if is_whole else UsageSource.ESTIMATED
     billed = _billed(pointers, report, usage)
     return UsageReport(usage, source, raw, _cost(pointers.cost, answer), billed)
+
+
+def counts_nothing(pointers: UsagePointers, raw: bytes) -> bool:
+    """Return whether a report is a placeholder: it must not replace one that counts something."""
+    report = read_report(pointers, raw)
+    return report is None or report.usage == Usage()
+
+
+def _holds_odd_counts(pointers: UsagePointers, report: object) -> bool:
+    sums = (pointers.input, pointers.output, pointers.search_units)
+    parts = [(pointer,) for pointer in (*pointers.beside_input, *pointers.beside_output)]
+    return any(is_odd_count(report, where) for where in (*sums, *parts))
 
 
 def _billed(pointers: UsagePointers, report: object, usage: Usage) -> Usage | None:
@@ -52,9 +67,11 @@ def _billed(pointers: UsagePointers, report: object, usage: Usage) -> Usage | No
 
 
 def _buckets(pointers: UsagePointers, report: object, input_total: int, output_total: int) -> Usage:
-    input_total += sum(find_count(report, (pointer,)) or 0 for pointer in pointers.beside_input)
-    reasoning = find_count(report, pointers.reasoning) or 0
     said_total = find_count(report, pointers.total)
+    beside_input = sum(find_count(report, (pointer,)) or 0 for pointer in pointers.beside_input)
+    if said_total != input_total + output_total:
+        input_total += beside_input
+    reasoning = find_count(report, pointers.reasoning) or 0
     beside = sum(find_count(report, (pointer,)) or 0 for pointer in pointers.beside_output)
     if beside and said_total != input_total + output_total:
         output_total += beside
@@ -67,6 +84,9 @@ def _buckets(pointers: UsagePointers, report: object, input_total: int, output_t
     if not beside and reasoning and said_total == input_total + output_total + reasoning:
         # The provider's own total says that reasoning is not part of the output count (xAI, recordings -2b4e8f7811).
         output_total += reasoning
+    rest = (said_total or 0) - input_total - output_total
+    if pointers.rest_is_reasoning and rest > 0:
+        output_total, reasoning = output_total + rest, reasoning + rest
     reasoning = min(reasoning, output_total)
     output_audio, output_image, text = _share(
         output_total - reasoning, (pointers.output_audio, pointers.output_image), report
@@ -100,7 +120,7 @@ def _cost(pointers: tuple[str, ...], answer: bytes) -> str | None:
         return None
     document = EXACT_DECODER.decode(answer)
     for pointer in pointers:
-        value = find(document, (pointer,))
-        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0:
-            return format(Decimal(value), "f")
+        amount = usd_text(find(document, (pointer,)))
+        if amount is not None:
+            return amount
     return None

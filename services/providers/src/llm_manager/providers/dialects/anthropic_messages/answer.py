@@ -12,6 +12,7 @@ from llm_manager.core.deltas import AnswerInfo, Delta
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts, FinishMeaning
 from llm_manager.core.usage import UsageReport, UsageSource
+from llm_manager.kit.lenient_json import BOM, Mender, Start
 from llm_manager.kit.sse import SseDecoder
 from llm_manager.providers.dialects.anthropic_messages import neutral
 from llm_manager.providers.dialects.anthropic_messages.blocks import Blocks
@@ -124,15 +125,17 @@ class ChatStreamReader(ChatReader):
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
+        self._mender = Mender()
         self._body: bytes | None = None
         self._has_begun = False
+        self._start = Start()
         self._has_message = False
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
         if not self._has_begun:
-            data = data.lstrip()
+            data = self._start.feed(data)
             if not data:
                 return pieces
             self._has_begun = True
@@ -163,7 +166,7 @@ class ChatStreamReader(ChatReader):
     def _take(self, text: str, pieces: Pieces) -> None:
         if self.is_done or not text:
             return
-        data = text.encode()
+        data = self._mender.event(text.encode())
         try:
             event = EVENT.decode(data)
             self._read(event, data, pieces)
@@ -233,7 +236,7 @@ class ChatBodyReader(ChatReader):
     def finish(self) -> Pieces:
         """Read the body."""
         self.is_done = True
-        body, pieces = b"".join(self._data).strip(), Pieces()
+        body, pieces = b"".join(self._data).removeprefix(BOM).strip(), Pieces()
         try:
             message = MESSAGE.decode(body)
             if message.content is None:

@@ -8,7 +8,9 @@ import msgspec
 
 from llm_manager.core.deltas import Model, TokenCount
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader
+from llm_manager.providers.dialects.numbers import whole_number
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
@@ -23,9 +25,9 @@ class _Model(msgspec.Struct):
     created_at: str | None = None
 
 
-_COUNT = msgspec.json.Decoder(_Count)
-_MODEL = msgspec.json.Decoder(_Model)
-_MODELS = msgspec.json.Decoder(list[msgspec.Raw])
+_COUNT = LenientDecoder(_Count)
+_MODEL = LenientDecoder(_Model)
+_MODELS = LenientDecoder(list[msgspec.Raw])
 
 
 class TokenCountReader(DocumentReader):
@@ -37,12 +39,13 @@ class TokenCountReader(DocumentReader):
 
     def _read(self, body: bytes) -> Pieces:
         count = _COUNT.decode(body)
-        if count.input_tokens is None or count.input_tokens < 0:
+        tokens = whole_number(count.input_tokens)
+        if tokens is None:
             self.error = error_in_stream(self._facts, body) if "error" in raw_table(body) else None
             return Pieces() if self.error else self._broken("holds no count")
         if self._is_native:
             return Pieces(native=[body])
-        return Pieces(token_count=TokenCount(input_tokens=count.input_tokens))
+        return Pieces(token_count=TokenCount(input_tokens=tokens))
 
 
 class ModelsReader(DocumentReader):

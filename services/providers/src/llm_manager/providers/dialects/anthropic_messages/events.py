@@ -7,6 +7,8 @@ from typing import TypeGuard
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from llm_manager.kit.lenient_json import LenientDecoder
+
 # Blocks that neutral words say; every other one is the provider's own.
 TEXT, TOOL_USE, THINKING = "text", "tool_use", "thinking"
 
@@ -74,14 +76,14 @@ class Ending(msgspec.Struct):
     stop_reason: str | None = None
 
 
-EVENT = msgspec.json.Decoder(Event)
-TYPED = msgspec.json.Decoder(Typed)
-TIERED = msgspec.json.Decoder(Tiered)
-MESSAGE = msgspec.json.Decoder(Message)
-BLOCK = msgspec.json.Decoder(Block)
-BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
-ENDING = msgspec.json.Decoder(Ending)
-RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+EVENT = LenientDecoder(Event)
+TYPED = LenientDecoder(Typed)
+TIERED = LenientDecoder(Tiered)
+MESSAGE = LenientDecoder(Message)
+BLOCK = LenientDecoder(Block)
+BLOCK_DELTA = LenientDecoder(BlockDelta)
+ENDING = LenientDecoder(Ending)
+RAWS = LenientDecoder(list[msgspec.Raw])
 
 
 def is_said(value: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:

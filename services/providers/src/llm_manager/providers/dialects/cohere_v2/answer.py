@@ -10,6 +10,7 @@ from llm_manager.core.deltas import AnswerInfo, Delta
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, Mender, Start
 from llm_manager.kit.sse import SseDecoder
 from llm_manager.providers.dialects.cohere_v2 import neutral
 from llm_manager.providers.dialects.cohere_v2.events import (
@@ -22,7 +23,7 @@ from llm_manager.providers.dialects.cohere_v2.events import (
     is_said,
 )
 from llm_manager.providers.dialects.cohere_v2.reply import Reply, parts_of
-from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.estimate import Written, doubted
 from llm_manager.providers.dialects.finish import meaning_of, neutral_reason
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, error_in_stream, failed_finish
@@ -77,7 +78,8 @@ class ChatReader(ABC):
 
     def usage(self) -> UsageReport | None:
         """See `port.AnswerReader`."""
-        return read_report(self._facts.usage, self._usage_raw) if self._usage_raw else None
+        report = read_report(self._facts.usage, self._usage_raw) if self._usage_raw else None
+        return doubted(report, self.written)
 
     def _decode(self, data: bytes) -> Document | None:
         """Read one document and its usage; None for one that holds a failure, or nothing that can be read."""
@@ -122,14 +124,16 @@ class ChatStreamReader(ChatReader):
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
+        self._mender = Mender()
         self._body: bytes | None = None
         self._has_begun = False
+        self._start = Start()
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
         if not self._has_begun:
-            data = data.lstrip()
+            data = self._start.feed(data)
             if not data:
                 return pieces
             self._has_begun = True
@@ -161,7 +165,7 @@ class ChatStreamReader(ChatReader):
             self.is_done = True
             self._close()
             return
-        data = text.encode()
+        data = self._mender.event(text.encode())
         document = self._decode(data)
         if document is None or self.error is not None:
             return
@@ -218,7 +222,7 @@ class ChatBodyReader(ChatReader):
         """Read the body."""
         pieces = Pieces()
         self.is_done = True
-        body = b"".join(self._body).strip()
+        body = b"".join(self._body).removeprefix(BOM).strip()
         document = self._decode(body)
         if document is None:
             return pieces

@@ -65,7 +65,7 @@ class CohereV2:
         """See `port.Embeds`."""
         return EmbeddingsReader(self._facts)
 
-    def native_embeddings_reader(self) -> EmbeddingsReader:
+    def native_embeddings_reader(self, asked: bytes = b"") -> EmbeddingsReader:  # noqa: ARG002 (one form only)
         """See `port.NativeEmbeds`."""
         return EmbeddingsReader(self._facts, is_native=True)
 

@@ -6,9 +6,11 @@ import msgspec
 
 from llm_manager.core.deltas import Model, RerankResult
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.cohere_v2.events import is_said
 from llm_manager.providers.dialects.cohere_v2.usage import order_report, vectors_report
 from llm_manager.providers.dialects.document_reader import DocumentReader
+from llm_manager.providers.dialects.numbers import MOST_INDEX
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
@@ -26,10 +28,10 @@ class _Name(msgspec.Struct):
     name: str | None = None
 
 
-_VECTORS = msgspec.json.Decoder(list[list[float]])
-_PLACES = msgspec.json.Decoder(list[_Place])
-_MODELS = msgspec.json.Decoder(list[msgspec.Raw])
-_NAME = msgspec.json.Decoder(_Name)
+_VECTORS = LenientDecoder(list[list[float]])
+_PLACES = LenientDecoder(list[_Place])
+_MODELS = LenientDecoder(list[msgspec.Raw])
+_NAME = LenientDecoder(_Name)
 
 
 class _AnswerReader(DocumentReader):
@@ -74,6 +76,8 @@ class OrderReader(_AnswerReader):
         if "results" not in fields:
             return self._without("order", body)
         places = _PLACES.decode(fields["results"])
+        if not all(0 <= place.index <= MOST_INDEX for place in places):
+            return self._broken("holds a document without a place")
         if is_said(meta := fields.get("meta", msgspec.UNSET)):
             self._report = order_report(self._facts.usage, bytes(meta))
         if self._is_native:

@@ -7,6 +7,8 @@ from typing import Any, TypeGuard
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from llm_manager.kit.lenient_json import LenientDecoder
+
 
 class Function(msgspec.Struct):
     """Name and arguments of a call; in a stream one or the other."""
@@ -62,11 +64,11 @@ class Document(msgspec.Struct):
     error: Any = None  # Any: as above
 
 
-DOCUMENT = msgspec.json.Decoder(Document)
-MESSAGE = msgspec.json.Decoder(Message)
-RAWS = msgspec.json.Decoder(list[msgspec.Raw])
-BLOCK = msgspec.json.Decoder(Block)
-CALL = msgspec.json.Decoder(Call)
+DOCUMENT = LenientDecoder(Document)
+MESSAGE = LenientDecoder(Message)
+RAWS = LenientDecoder(list[msgspec.Raw])
+BLOCK = LenientDecoder(Block)
+CALL = LenientDecoder(Call)
 
 
 def is_said(value: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:

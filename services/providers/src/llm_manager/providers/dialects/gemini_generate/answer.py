@@ -9,12 +9,14 @@ import msgspec
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, Mender
 from llm_manager.providers.dialects.estimate import Written
 from llm_manager.providers.dialects.gemini_generate import neutral
 from llm_manager.providers.dialects.gemini_generate.candidates import Candidates
 from llm_manager.providers.dialects.gemini_generate.events import DOCUMENT, Document, compact, is_said
 from llm_manager.providers.dialects.gemini_generate.framing import Documents
 from llm_manager.providers.dialects.gemini_generate.usage import report_of
+from llm_manager.providers.dialects.numbers import MOST_INDEX, whole_number
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, error_in_stream
 
@@ -29,6 +31,7 @@ class ChatReader(ABC):
         self._candidates = Candidates(facts)
         self._has_documents = False
         self._usage_raw = b""
+        self._mender = Mender()
         self.error: LlmManagerError | None = None
         # Nothing on the wire says that a stream is over; the end of the connection does.
         self.is_done = False
@@ -72,6 +75,7 @@ class ChatReader(ABC):
     def _take(self, data: bytes, pieces: Pieces, *, is_whole: bool) -> None:
         """Read one document. After an error only its usage counts."""
         try:
+            data = self._mender.event(data)
             document = DOCUMENT.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._fail(broken_answer(self._facts, "holds a piece that is no JSON of an answer"))
@@ -99,7 +103,8 @@ class ChatReader(ABC):
         if not self._has_documents:
             said.info = neutral.info_of(document, self._new_id)
         for place, candidate in enumerate(document.candidates or ()):
-            state = self._candidates[place if candidate.index is None else candidate.index]
+            index = whole_number(candidate.index, most=MOST_INDEX)
+            state = self._candidates[place if index is None else index]
             first_call = state.calls
             failure = self._candidates.note(state, candidate)
             if failure is not None:
@@ -169,7 +174,7 @@ class ChatBodyReader(ChatReader):
         """Read the body."""
         pieces = Pieces()
         self.is_done = True
-        self._take(b"".join(self._body).strip(), pieces, is_whole=True)
+        self._take(b"".join(self._body).removeprefix(BOM).strip(), pieces, is_whole=True)
         self._candidates.close_unsaid()
         self._close(pieces)
         return Pieces() if self.error is not None else pieces

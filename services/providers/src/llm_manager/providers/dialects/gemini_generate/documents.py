@@ -6,8 +6,10 @@ import msgspec
 
 from llm_manager.core.deltas import Model, TokenCount
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader
 from llm_manager.providers.dialects.gemini_generate.usage import embedding_report_of
+from llm_manager.providers.dialects.numbers import whole_number
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
@@ -36,10 +38,10 @@ class _Name(msgspec.Struct):
     name: str | None = None
 
 
-_VECTORS = msgspec.json.Decoder(_Vectors)
-_COUNT = msgspec.json.Decoder(_Count)
-_NAME = msgspec.json.Decoder(_Name)
-_MODELS = msgspec.json.Decoder(list[msgspec.Raw])
+_VECTORS = LenientDecoder(_Vectors)
+_COUNT = LenientDecoder(_Count)
+_NAME = LenientDecoder(_Name)
+_MODELS = LenientDecoder(list[msgspec.Raw])
 
 
 class EmbeddingsReader(DocumentReader):
@@ -71,13 +73,14 @@ class TokenCountReader(DocumentReader):
 
     def _read(self, body: bytes) -> Pieces:
         count = _COUNT.decode(body)
-        if count.total_tokens is None:
+        tokens = whole_number(count.total_tokens)
+        if tokens is None:
             self.error = error_in_stream(self._facts, body) if "error" in raw_table(body) else None
             return Pieces() if self.error else self._broken("holds no count")
         if self._is_native:
             return Pieces(native=[body])
-        cached = count.cached_content_token_count or 0
-        return Pieces(token_count=TokenCount(input_tokens=count.total_tokens, cached_tokens=cached))
+        cached = whole_number(count.cached_content_token_count) or 0
+        return Pieces(token_count=TokenCount(input_tokens=tokens, cached_tokens=cached))
 
 
 class ModelsReader(DocumentReader):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from llm_manager.kit.lenient_json import LenientDecoder
 
 # A thought is said in neutral words; anything beside these fields is not (recordings, quirk 23).
 _NEUTRAL_FIELDS = (frozenset({"text"}), frozenset({"text", "thought"}), frozenset({"functionCall"}))
@@ -40,7 +42,7 @@ class Content(_Camel):
 class Candidate(_Camel):
     """One of the answers."""
 
-    index: int | None = None
+    index: Any = None  # Any: a number by the book
     content: Content | None = None
     finish_reason: str | None = None
     finish_message: str | None = None
@@ -67,8 +69,8 @@ class Document(_Camel):
     error: msgspec.Raw | UnsetType = UNSET
 
 
-DOCUMENT = msgspec.json.Decoder(Document, strict=False)
-PART = msgspec.json.Decoder(Part, strict=False)
+DOCUMENT = LenientDecoder(Document, strict=False)
+PART = LenientDecoder(Part, strict=False)
 
 
 def is_neutral(fields: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from llm_manager.core.errors import UpstreamProtocolError
+from llm_manager.kit.lenient_json import Start
 from llm_manager.kit.sse import MAX_EVENT_BYTES, SseDecoder
 
 _STRUCTURE = re.compile(rb'["\\{}]')
@@ -21,6 +22,7 @@ class Documents:
     def __init__(self) -> None:
         self._frames: SseDecoder | JsonObjects | None = None
         self.is_one_object = False
+        self._start = Start()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the documents that these bytes complete.
@@ -29,7 +31,7 @@ class Documents:
             UpstreamProtocolError: one document is larger than the bound of an event.
         """
         if self._frames is None:
-            data = data.lstrip()
+            data = self._start.feed(data)
             if not data:
                 return []
             self.is_one_object = data[:1] == b"{"

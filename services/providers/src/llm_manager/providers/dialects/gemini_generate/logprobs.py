@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-import msgspec
-
 from llm_manager.providers.dialects.json_values import Json, table, tables
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER
 
 
 def openai_logprobs(result: bytes) -> bytes:
     """Return `logprobsResult` as `{"content": [...], "refusal": null}`; empty when it names no token."""
-    fields = table(msgspec.json.decode(result))
+    fields = table(EXACT_DECODER.decode(result))
     chosen, top = tables(fields.get("chosenCandidates")), tables(fields.get("topCandidates"))
     content = [
         {**_token(token), "top_logprobs": [_token(other) for other in tables(table(step).get("candidates"))]}
         for token, step in zip_longest(chosen, top[: len(chosen)])
     ]
-    return msgspec.json.encode({"content": content, "refusal": None}) if content else b""
+    return EXACT_ENCODER.encode({"content": content, "refusal": None}) if content else b""
 
 
 def _token(token: Json) -> Json:

@@ -18,8 +18,9 @@ from llm_manager.core.deltas import (
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, Mender
 from llm_manager.kit.ndjson import NdjsonDecoder
-from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.estimate import Written, doubted
 from llm_manager.providers.dialects.finish import meaning_of, neutral_reason
 from llm_manager.providers.dialects.ollama_chat.events import (
     CHAT_LINE,
@@ -53,6 +54,7 @@ class LineReader(ABC, Generic[L]):
         self._is_stream = is_stream
         self._new_id = new_id
         self._decoder = NdjsonDecoder()
+        self._mender = Mender()
         self._body: list[bytes] = []
         self._calls = 0
         self._has_begun = False
@@ -67,7 +69,8 @@ class LineReader(ABC, Generic[L]):
 
     def usage(self) -> UsageReport | None:
         """See `port.AnswerReader`."""
-        return read_report(self._facts.usage, self._usage_raw) if self._usage_raw else None
+        report = read_report(self._facts.usage, self._usage_raw) if self._usage_raw else None
+        return doubted(report, self.written)
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
@@ -82,7 +85,7 @@ class LineReader(ABC, Generic[L]):
     def finish(self) -> Pieces:
         """Take the end of the answer."""
         pieces = Pieces()
-        body = b"".join(self._body).strip()
+        body = b"".join(self._body).removeprefix(BOM).strip()
         lines = [body] if body and _is_one(body) else [*self._decoder.feed(body), *self._decoder.finish()]
         for line in lines:
             self._take(line, pieces)
@@ -107,6 +110,7 @@ class LineReader(ABC, Generic[L]):
         if self.is_done or self.error is not None:
             return
         try:
+            data = self._mender.event(data)
             line = self._decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.error = broken_answer(self._facts, "holds a line that is no JSON of an answer")

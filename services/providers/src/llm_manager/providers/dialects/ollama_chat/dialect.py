@@ -50,7 +50,7 @@ class OllamaChat:
         """See `port.Embeds`."""
         return OllamaEmbeddingsReader(self._facts, is_native=False)
 
-    def native_embeddings_reader(self) -> OllamaEmbeddingsReader:
+    def native_embeddings_reader(self, asked: bytes = b"") -> OllamaEmbeddingsReader:  # noqa: ARG002 (one form only)
         """See `port.NativeEmbeds`."""
         return OllamaEmbeddingsReader(self._facts, is_native=True)
 

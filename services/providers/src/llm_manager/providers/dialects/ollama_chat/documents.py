@@ -6,13 +6,14 @@ import msgspec
 
 from llm_manager.core.deltas import Model
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader, items_of
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
 from llm_manager.providers.dialects.usage_report import read_report
 
-_VECTORS = msgspec.json.Decoder(list[list[float]])
+_VECTORS = LenientDecoder(list[list[float]])
 
 
 class OllamaEmbeddingsReader(DocumentReader):

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from llm_manager.core.deltas import AnswerInfo
+from llm_manager.kit.lenient_json import LenientDecoder
+from llm_manager.providers.dialects.numbers import exact_number
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import NewId
 
@@ -52,7 +54,7 @@ class ChatLine(Line):
     message: Message | None = None
 
 
-CHAT_LINE = msgspec.json.Decoder(ChatLine, strict=False)
+CHAT_LINE = LenientDecoder(ChatLine, strict=False, float_hook=exact_number)
 # What is not usage in the last line; the rest is the report, unknown keys included.
 _ANSWER_FIELDS = frozenset(
     {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from llm_manager.providers.dialects.json_values import Json, tables
+from llm_manager.providers.dialects.pointers import EXACT_ENCODER
 
 
 def openai_logprobs(listed: object) -> bytes:
     """Return the list of a line as JSON of `logprobs`."""
-    return msgspec.json.encode({"content": [_whole(item) for item in tables(listed)]})
+    return EXACT_ENCODER.encode({"content": [_whole(item) for item in tables(listed)]})
 
 
 def _whole(item: Json) -> Json:

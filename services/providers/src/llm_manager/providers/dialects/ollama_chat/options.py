@@ -44,6 +44,9 @@ def options_of(facts: Facts, request: ChatInput, *, policy: Policy) -> Json:
     table.update(_tool_choice(request.tool_choice))
     if request.response_format is not None and request.response_format.kind != "text":
         table["response_format"] = _format(request.response_format)
+        if request.response_format.is_strict is False:
+            # A schema always binds here.
+            policy.warnings.append("left out strict of response_format")
     table.update(_effort(facts, sampling, policy))
     unsupported = facts.parameters.unsupported
     options = adapted(facts, table, unsupported=unsupported, policy=policy)

@@ -36,8 +36,13 @@ def messages_of(facts: Facts, messages: Sequence[Message], *, policy: Policy) ->
     """
     if any(message.name for message in messages):
         policy.unsupported(facts, "name", hint="say in the text who speaks")
-    names = {part.id: part.name for message in messages for part in message.parts if isinstance(part, ToolCall)}
-    return [written for message in messages for written in _turn(facts, message, names, policy)]
+    # Servers that number calls by turn use an id again, so a result belongs to the last call of its id before it.
+    names: dict[str, str] = {}
+    written: list[Json | msgspec.Raw] = []
+    for message in messages:
+        names |= {part.id: part.name for part in message.parts if isinstance(part, ToolCall)}
+        written += _turn(facts, message, names, policy)
+    return written
 
 
 def _turn(facts: Facts, message: Message, names: dict[str, str], policy: Policy) -> list[Json | msgspec.Raw]:
@@ -67,7 +72,15 @@ def _turn(facts: Facts, message: Message, names: dict[str, str], policy: Policy)
 
 def _text(parts: Sequence[Part]) -> str:
     """Return the visible text; a refusal is what the model said, and Ollama has no other place for it."""
-    return "".join(part.text for part in parts if isinstance(part, Text | Refusal))
+    texts: list[str] = []
+    is_apart = False
+    for part in parts:
+        if isinstance(part, Text | Refusal) and part.text:
+            # Pictures stand beside the text, so that a line ends where one was.
+            texts.append(f"\n{part.text}" if is_apart and texts and not texts[-1].endswith("\n") else part.text)
+            is_apart = False
+        is_apart = is_apart or isinstance(part, Media)
+    return "".join(texts)
 
 
 def _result(facts: Facts, result: ToolResult, names: dict[str, str], policy: Policy) -> Json:
@@ -89,6 +102,8 @@ def _images(facts: Facts, media: Sequence[Media], policy: Policy) -> list[str]:
 
 
 def _image(facts: Facts, media: Media, policy: Policy) -> str | None:
+    if media.detail not in ("", "auto"):
+        policy.warnings.append("left out detail of pictures")
     if media.data is not None and (not media.mime_type or media.mime_type.startswith(_IMAGE)):
         return base64.b64encode(media.data).decode()
     match = _DATA_URL.fullmatch(media.url) if media.url is not None else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from llm_manager.kit.lenient_json import LenientDecoder
+from llm_manager.providers.dialects.numbers import exact_number
 from llm_manager.providers.dialects.ollama_chat.answer import LineReader
 from llm_manager.providers.dialects.ollama_chat.events import Line
 from llm_manager.providers.dialects.port import Pieces
@@ -14,7 +14,7 @@ class _TextLine(Line):
     thinking: str | None = None
 
 
-_TEXT_LINE = msgspec.json.Decoder(_TextLine, strict=False)
+_TEXT_LINE = LenientDecoder(_TextLine, strict=False, float_hook=exact_number)
 
 
 class OllamaGenerateReader(LineReader[_TextLine]):

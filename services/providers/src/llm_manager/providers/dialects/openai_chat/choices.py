@@ -59,6 +59,8 @@ class Choices:
             return failed_finish(self._facts, native if isinstance(native, str) and native else reason)
         if not is_known:
             self.unknown_finish_reasons.append(reason)
+        if meaning == "stop" and state.has_calls and self._facts.stream.calls_end_as_stop:
+            meaning = "tool_calls"
         state.meaning, state.native_reason = meaning, reason
         return None
 

@@ -60,9 +60,9 @@ class OpenAiChat:
         """See `port.Embeds`."""
         return EmbeddingsReader(self._facts, is_native=False)
 
-    def native_embeddings_reader(self) -> EmbeddingsReader:
+    def native_embeddings_reader(self, asked: bytes = b"") -> EmbeddingsReader:
         """See `port.NativeEmbeds`."""
-        return EmbeddingsReader(self._facts, is_native=True)
+        return EmbeddingsReader(self._facts, is_native=True, asked=asked)
 
     def rerank_reader(self) -> OrderReader:
         """See `port.Reranks`."""

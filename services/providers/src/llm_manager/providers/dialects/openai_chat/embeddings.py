@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader
-from llm_manager.providers.dialects.pointers import raw_table
+from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
 from llm_manager.providers.dialects.usage_report import read_report
@@ -21,15 +23,28 @@ class _Item(msgspec.Struct):
     index: int | None = None
 
 
-_ITEMS = msgspec.json.Decoder(list[_Item])
+_ITEMS = LenientDecoder(list[_Item])
 
 
 class EmbeddingsReader(DocumentReader):
-    """Reads vectors."""
+    """Reads vectors.
 
-    def __init__(self, facts: Facts, *, is_native: bool) -> None:
+    Args:
+        asked: a client's own body. Where it names a form, vectors come out in that one, whatever the server made of it
+            (BerriAI/litellm#42426); without it they stay as they came.
+
+    """
+
+    def __init__(self, facts: Facts, *, is_native: bool, asked: bytes = b"") -> None:
         super().__init__(facts)
         self._is_native = is_native
+        self._asked = asked
+
+    def _form(self) -> str:
+        if not self._asked:
+            return ""
+        form = raw_table(self._asked).get("encoding_format", msgspec.Raw(b"null"))
+        return {b'"base64"': "base64", b'"float"': "float"}.get(bytes(form).strip(), "")
 
     def _read(self, body: bytes) -> Pieces:
         fields = raw_table(body)
@@ -44,12 +59,31 @@ class EmbeddingsReader(DocumentReader):
         if self._is_native:
             if bytes(fields["data"]) == b"[]":
                 return self._broken("holds no vectors")
+            form = self._form()
+            if form:
+                fields["data"] = _in_form(fields["data"], is_text=form == "base64")
             return Pieces(native=[msgspec.json.encode(fields)])
         items = _ITEMS.decode(fields["data"])
         if not items:
             return self._broken("holds no vectors")
         ordered = sorted(enumerate(items), key=lambda pair: pair[0] if pair[1].index is None else pair[1].index)
         return Pieces(embeddings=[_vector(item.embedding) for _, item in ordered])
+
+
+def _in_form(data: msgspec.Raw, *, is_text: bool) -> msgspec.Raw:
+    """Return the list with every vector as base64, or as numbers; as it stands where all of them are."""
+    listed: list[Json] = EXACT_DECODER.decode(data)
+    if all(isinstance(item.get("embedding"), str) is is_text for item in listed):
+        return data
+    items = _ITEMS.decode(data)
+    for item, read in zip(listed, items, strict=True):
+        vector = _vector(read.embedding)
+        item["embedding"] = _text_of(vector) if is_text else vector
+    return msgspec.Raw(EXACT_ENCODER.encode(listed))
+
+
+def _text_of(vector: Sequence[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _vector(value: list[float] | str) -> Sequence[float]:

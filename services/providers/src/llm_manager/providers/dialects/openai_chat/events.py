@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.json_values import items, table, tables
+from llm_manager.providers.dialects.numbers import MOST_INDEX, whole_number
 from llm_manager.providers.dialects.pointers import EXACT_ENCODER
 
 
@@ -31,7 +33,7 @@ class CustomTool(msgspec.Struct):
 class ToolCallPart(msgspec.Struct):
     """A call, or a fragment of one."""
 
-    index: int | None = None
+    index: Any = None  # Any: a number by the book
     id: str | None = None
     type: str | None = None
     function: Function | None = None
@@ -53,21 +55,27 @@ class Message(msgspec.Struct):
 class Choice(msgspec.Struct):
     """One of the answers; streams fill `delta`, whole answers `message`."""
 
-    index: int | None = 0
+    index: Any = None  # Any: a number by the book
     delta: Message | None = None
     message: Message | None = None
-    finish_reason: str | None = None
+    finish_reason: str | UnsetType | None = UNSET
     native_finish_reason: Any = None  # Any: OpenRouter's word or null
     logprobs: msgspec.Raw | UnsetType = UNSET
     text: Any = None  # Any: text of a legacy completion; Together sends it, or a number, beside every delta
+
+
+def place_of(index: object) -> int:
+    """Return the place of a choice; the first for what can be none."""
+    return whole_number(index, most=MOST_INDEX) or 0
 
 
 class ChatEvent(msgspec.Struct):
     """A chunk or a whole answer."""
 
     id: str | None = None
+    object: str | None = None
     model: str | None = None
-    created: float | None = None
+    created: Any = None  # Any: seconds by the book
     system_fingerprint: str | None = None
     service_tier: str | None = None
     choices: list[Choice] | None = None
@@ -75,7 +83,7 @@ class ChatEvent(msgspec.Struct):
     error: msgspec.Raw | UnsetType = UNSET
 
 
-CHAT_EVENT = msgspec.json.Decoder(ChatEvent, strict=False)
+CHAT_EVENT = LenientDecoder(ChatEvent, strict=False)
 FALSY_ERRORS = (b"null", b"false", b'""', b"{}", b"[]")
 
 

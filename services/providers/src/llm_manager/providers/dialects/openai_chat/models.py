@@ -5,11 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from llm_manager.core.deltas import Model
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader, items_of
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.numbers import unix_seconds
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
+
+_TABLE = LenientDecoder(Json)
 
 
 class ModelsReader(DocumentReader):
@@ -22,7 +26,7 @@ class ModelsReader(DocumentReader):
             if "id" not in fields:
                 self.error = error_in_stream(self._facts, body) if "error" in fields else None
                 return Pieces() if self.error else self._broken("holds no models")
-            items = [msgspec.json.decode(body, type=Json)]
+            items = [_TABLE.decode(body)]
         models: list[Model] = []
         for item in items:
             name = item.get("id") or item.get("name") or item.get("model")
@@ -31,7 +35,7 @@ class ModelsReader(DocumentReader):
                 models.append(
                     Model(
                         id=name,
-                        created=int(created) if isinstance(created, int | float) else 0,
+                        created=unix_seconds(created),
                         owned_by=owner if isinstance(owner, str) else "",
                         native=msgspec.json.encode(item),
                     )

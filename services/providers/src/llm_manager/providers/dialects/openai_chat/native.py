@@ -8,8 +8,9 @@ stay.
 from __future__ import annotations
 
 from llm_manager.providers.dialects.json_values import Json, table, tables
+from llm_manager.providers.dialects.numbers import MOST_INDEX, whole_number
 from llm_manager.providers.dialects.openai_chat.choices import Choices, ChoiceState
-from llm_manager.providers.dialects.openai_chat.events import arguments_text, real_id, split_content
+from llm_manager.providers.dialects.openai_chat.events import arguments_text, place_of, real_id, split_content
 from llm_manager.providers.dialects.openai_chat.identity import Identity
 from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER
 from llm_manager.providers.dialects.port import NewId
@@ -29,9 +30,10 @@ def rewrite_chunk(data: bytes, choices: Choices, identity: Identity, new_id: New
     document: Json = EXACT_DECODER.decode(data)
     _strip_usage(document)
     identity.impose(document)
+    document["object"] = "chat.completion.chunk"
     live: list[Json] = []
     for choice in tables(document.get("choices")):
-        state = choices[choice.get("index") or 0]
+        state = choices[place_of(choice.get("index"))]
         delta = table(choice.get("delta"))
         clean_message(delta, state, new_id, is_delta=True)
         says = any(delta.values()) or any(value for key, value in choice.items() if key not in _CHOICE_KEYS)
@@ -40,7 +42,7 @@ def rewrite_chunk(data: bytes, choices: Choices, identity: Identity, new_id: New
             head = document if not says else {key: document[key] for key in _METADATA if key in document}
             state.finish_chunk = {**head, "choices": [_finish_choice(choice, state, is_alone=not says)]}
         if says or not (finished or state.finish_chunk):
-            live.append({**choice, "delta": delta, "finish_reason": None})
+            live.append({**choice, "index": state.index, "delta": delta, "finish_reason": None})
     if live:
         document["choices"] = live
         return [EXACT_ENCODER.encode(document)]
@@ -53,7 +55,7 @@ _CHOICE_KEYS = frozenset({"index", "delta", "finish_reason", "native_finish_reas
 
 
 def _finish_choice(choice: Json, state: ChoiceState, *, is_alone: bool) -> Json:
-    index = choice.get("index") or 0
+    index = place_of(choice.get("index"))
     if is_alone:
         closing: Json = {**choice, "index": index, "delta": {}, "finish_reason": state.meaning}
     else:
@@ -109,7 +111,7 @@ def _clean_role(delta: Json, state: ChoiceState) -> bool:
 def _clean_fragment(part: Json, state: ChoiceState, new_id: NewId) -> bool:
     function = table(part.get("function"))
     name = str(function.get("name") or "")
-    call, is_new = state.tools.place(part.get("index"), real_id(part.get("id")), name)
+    call, is_new = state.tools.place(whole_number(part.get("index"), most=MOST_INDEX), real_id(part.get("id")), name)
     text = arguments_text(function.get("arguments"))
     call.arguments.append(text)
     part["index"] = call.index
@@ -141,6 +143,9 @@ def _clean_call(call: Json, new_id: NewId) -> bool:
 
 def _strip_usage(document: Json) -> None:
     document.pop("usage", None)
+    for choice in tables(document.get("choices")):
+        # Moonshot puts it here.
+        choice.pop("usage", None)
     extra = table(document.get("x_groq"))
     if "usage" in extra:
         document["x_groq"] = {key: value for key, value in extra.items() if key != "usage"}

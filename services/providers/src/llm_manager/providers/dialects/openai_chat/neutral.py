@@ -16,6 +16,7 @@ from llm_manager.core.deltas import (
     ToolCallStart,
 )
 from llm_manager.providers.dialects.finish import neutral_reason
+from llm_manager.providers.dialects.numbers import MOST_INDEX, unix_seconds, whole_number
 from llm_manager.providers.dialects.openai_chat.choices import Choices, ChoiceState
 from llm_manager.providers.dialects.openai_chat.events import (
     ChatEvent,
@@ -34,7 +35,7 @@ def info_of(event: ChatEvent, new_id: NewId) -> AnswerInfo:
     return AnswerInfo(
         id=event.id or new_id(),
         model=event.model or "",
-        created=int(event.created or 0),
+        created=unix_seconds(event.created),
         system_fingerprint=event.system_fingerprint or "",
         service_tier=event.service_tier or "",
     )
@@ -92,7 +93,7 @@ def _call(part: ToolCallPart, state: ChoiceState, new_id: NewId) -> list[Delta]:
         name, arguments = part.function.name or "", arguments_text(part.function.arguments)
     elif part.custom is not None:
         name, arguments = part.custom.name or "", part.custom.input or ""
-    call, is_new = state.tools.place(part.index, real_id(part.id), name)
+    call, is_new = state.tools.place(whole_number(part.index, most=MOST_INDEX), real_id(part.id), name)
     call.arguments.append(arguments)
     deltas: list[Delta] = []
     if is_new:

@@ -10,8 +10,9 @@ from msgspec import UNSET
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, Mender, Start
 from llm_manager.kit.sse import SseDecoder
-from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.estimate import Written, doubted
 from llm_manager.providers.dialects.json_values import Json, table, tables
 from llm_manager.providers.dialects.openai_chat import native, neutral
 from llm_manager.providers.dialects.openai_chat.choices import Choices, ChoiceState
@@ -22,15 +23,18 @@ from llm_manager.providers.dialects.openai_chat.events import (
     Message,
     arguments_text,
     holds_error,
+    place_of,
     split_content,
 )
 from llm_manager.providers.dialects.openai_chat.identity import Identity
-from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_raw, raw_table
+from llm_manager.providers.dialects.openai_chat.plain import is_plain_delta, without_null_usage
+from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_raw, marks_of, raw_table
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, error_in_stream
-from llm_manager.providers.dialects.usage_report import read_report
+from llm_manager.providers.dialects.usage_report import counts_nothing, read_report
 
-_NULL_USAGE = b',"usage":null'
+_NO_REPORT = (b"", b"null", b"{}")
+_NO_FAILURE = (b"", b"0", b'"0"')
 
 
 class ChatReader(ABC):
@@ -45,11 +49,8 @@ class ChatReader(ABC):
         self._usage_raw = b""
         self._usage_answer = b""
         # Reports that stand deeper than in the field `usage`, and the bytes that give them away.
-        self._nested = [
-            (f'"{pointer.partition(".")[0]}"'.encode(), pointer)
-            for pointer in facts.usage.reports
-            if pointer != "usage"
-        ]
+        self._nested = [(marks_of(pointer), pointer) for pointer in facts.usage.reports if pointer != "usage"]
+        self._failed = [(marks_of(pointer), pointer) for pointer in facts.errors.failed]
         self.error: LlmManagerError | None = None
         self.is_done = False
         self.response_model = ""
@@ -86,17 +87,27 @@ class ChatReader(ABC):
         """See `port.AnswerReader`."""
         if not self._usage_raw:
             return None
-        return read_report(self._facts.usage, self._usage_raw, answer=self._usage_answer)
+        return doubted(read_report(self._facts.usage, self._usage_raw, answer=self._usage_answer), self.written)
 
     def _note_usage(self, event: ChatEvent, data: bytes) -> None:
         """Keep the last report: reports repeat and grow (Groq, DeepSeek), they never add up."""
-        if event.usage is not UNSET and (raw := bytes(event.usage)) != b"null" and raw != b"{}":
-            self._usage_raw, self._usage_answer = raw, data
+        raw = b"" if event.usage is UNSET else bytes(event.usage)
+        for marks, pointer in self._nested:
+            if raw not in _NO_REPORT:
+                break
+            if all(mark in data for mark in marks):
+                raw = find_raw(data, pointer)
+        if raw in _NO_REPORT or (self._usage_raw and counts_nothing(self._facts.usage, raw)):
             return
-        for marker, pointer in self._nested:
-            if marker in data and (raw := find_raw(data, pointer)):
-                self._usage_raw, self._usage_answer = raw, data
-                return
+        self._usage_raw, self._usage_answer = raw, data
+
+    def _note_failure(self, event: ChatEvent, data: bytes) -> None:
+        """Note the failure that a document holds: in `error`, or in a status of its own (MiniMax's `base_resp`)."""
+        if holds_error(event):
+            self._fail(error_in_stream(self._facts, data))
+        for marks, pointer in self._failed:
+            if all(mark in data for mark in marks) and find_raw(data, pointer) not in _NO_FAILURE:
+                self._fail(error_in_stream(self._facts, data))
 
     def _note_content(self, state: ChoiceState, message: Message) -> None:
         written, index = self._choices.written, state.index
@@ -135,9 +146,11 @@ class ChatStreamReader(ChatReader):
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
+        self._mender = Mender()
         self._identity = Identity()
         self._body: bytes | None = None
         self._has_begun = False
+        self._start = Start()
         self._has_events = False
         self._early: list[bytes] = []
 
@@ -145,7 +158,7 @@ class ChatStreamReader(ChatReader):
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
         if not self._has_begun:
-            data = data.lstrip() if self._body is None else data
+            data = self._start.feed(data)
             if not data:
                 return pieces
             self._has_begun = True
@@ -181,16 +194,15 @@ class ChatStreamReader(ChatReader):
         if event == "error":
             self._fail(error_in_stream(self._facts, text))
             return
-        data = text.encode()
+        data = self._mender.event(text.encode())
         try:
             chunk = CHAT_EVENT.decode(data)
         except msgspec.DecodeError:
             self._fail(broken_answer(self._facts, "holds an event that is no chunk of a chat"))
             return
         self._note_usage(chunk, data)
-        if holds_error(chunk):
-            self._fail(error_in_stream(self._facts, data))
-        elif b'"x_groq"' in data and (reason := find_raw(data, "x_groq.error")):
+        self._note_failure(chunk, data)
+        if self.error is None and b'"x_groq"' in data and (reason := find_raw(data, "x_groq.error")):
             # Groq reports a failure of a stream here, as text.
             self._fail(error_in_stream(self._facts, b'{"error":{"message":' + reason + b"}}"))
         if self.error is None:
@@ -200,8 +212,16 @@ class ChatStreamReader(ChatReader):
         if chunk.model and not self.response_model:
             self.response_model = chunk.model
         is_same = self._identity.holds(chunk)
-        is_plain = bool(chunk.choices) and is_same and b"\n" not in data and b'"x_groq"' not in data
+        is_plain = (
+            bool(chunk.choices)
+            and is_same
+            and chunk.object == "chat.completion.chunk"
+            and b"\n" not in data
+            and b'"x_groq"' not in data
+            and (chunk.usage is not UNSET or b'"usage"' not in data)
+        )
         if chunk.choices:
+            self._identity.settle(self._new_id)
             self._write_early(pieces)
         for choice in chunk.choices or ():
             is_plain = self._note_choice(choice) and is_plain
@@ -211,16 +231,16 @@ class ChatStreamReader(ChatReader):
             self._write_neutral(chunk, pieces)
         elif self._is_early(chunk, data):
             return
-        elif is_plain and (plain := _without_null_usage(chunk, data)):
+        elif is_plain and (plain := without_null_usage(chunk, data)):
             for choice in chunk.choices or ():
-                self._choices[choice.index or 0].has_role = True
+                self._choices[place_of(choice.index)].has_role = True
             pieces.native.append(plain)
         else:
             pieces.native += native.rewrite_chunk(data, self._choices, self._identity, self._new_id)
 
     def _note_choice(self, choice: Choice) -> bool:
         """Note what a choice says; False when its chunk cannot pass as it is."""
-        state = self._choices[choice.index or 0]
+        state = self._choices[place_of(choice.index)]
         message = choice.delta
         if message is not None:
             self._note_content(state, message)
@@ -229,7 +249,10 @@ class ChatStreamReader(ChatReader):
             if failure is not None:
                 self._fail(failure)
             return False
-        return message is not None and state.finish_chunk is None and _is_plain(message, state.has_role)
+        is_whole = choice.finish_reason is None and type(choice.index) is int and choice.index == state.index
+        return (
+            is_whole and message is not None and state.finish_chunk is None and is_plain_delta(message, state.has_role)
+        )
 
     def _write_early(self, pieces: Pieces) -> None:
         for early in self._early:
@@ -248,7 +271,7 @@ class ChatStreamReader(ChatReader):
             pieces.info = neutral.info_of(chunk, self._new_id)
             self._has_info = True
         for choice in chunk.choices or ():
-            pieces.deltas += neutral.deltas_of(choice, self._choices[choice.index or 0], self._new_id)
+            pieces.deltas += neutral.deltas_of(choice, self._choices[place_of(choice.index)], self._new_id)
 
     def _close(self, pieces: Pieces, *, is_said: bool) -> None:
         """End the answer. `[DONE]` ends it well even where a server never gives a reason; a cut connection does not."""
@@ -291,28 +314,6 @@ def _chunk_choice(choice: Json) -> Json:
     return {**{key: value for key, value in choice.items() if key != "message"}, "delta": message}
 
 
-def _is_plain(message: Message, has_role: bool) -> bool:
-    """Return whether a delta needs no repair."""
-    return (
-        (message.role is UNSET) is has_role
-        and message.reasoning is None
-        and message.tool_calls is None
-        and type(message.content) is not list
-    )
-
-
-def _without_null_usage(chunk: ChatEvent, data: bytes) -> bytes:
-    """Return a chunk without usage, empty when that takes more than a cut.
-
-    The bytes cannot occur inside of a JSON text: there the quotes are escaped.
-    """
-    if chunk.usage is UNSET:
-        return data
-    if bytes(chunk.usage) == b"null" and _NULL_USAGE in data:
-        return data.replace(_NULL_USAGE, b"", 1)
-    return b""
-
-
 class ChatBodyReader(ChatReader):
     """Reads a whole answer."""
 
@@ -327,7 +328,7 @@ class ChatBodyReader(ChatReader):
 
     def finish(self) -> Pieces:
         """Read the body."""
-        body = b"".join(self._pieces).strip()
+        body = b"".join(self._pieces).removeprefix(BOM).strip()
         self.is_done = True
         try:
             answer = CHAT_EVENT.decode(body)
@@ -336,9 +337,8 @@ class ChatBodyReader(ChatReader):
             return Pieces()
         self._note_usage(answer, body)
         self.response_model = answer.model or ""
-        if holds_error(answer) and not answer.choices:
-            self._fail(error_in_stream(self._facts, body))
-        elif not answer.choices:
+        if not answer.choices:
+            self._note_failure(answer, body)
             self._fail(broken_answer(self._facts, "holds no choices"))
         else:
             self._read_choices(answer)
@@ -348,7 +348,7 @@ class ChatBodyReader(ChatReader):
 
     def _read_choices(self, answer: ChatEvent) -> None:
         for choice in answer.choices or ():
-            state = self._choices[choice.index or 0]
+            state = self._choices[place_of(choice.index)]
             if choice.message is not None:
                 self._note_content(state, choice.message)
             if not choice.finish_reason:
@@ -360,7 +360,7 @@ class ChatBodyReader(ChatReader):
     def _neutral(self, answer: ChatEvent) -> Pieces:
         pieces = Pieces(info=neutral.info_of(answer, self._new_id))
         for choice in answer.choices or ():
-            pieces.deltas += neutral.deltas_of(choice, self._choices[choice.index or 0], self._new_id)
+            pieces.deltas += neutral.deltas_of(choice, self._choices[place_of(choice.index)], self._new_id)
         pieces.extend(self._finishes())
         return pieces
 
@@ -370,7 +370,7 @@ class ChatBodyReader(ChatReader):
         choices = tables(EXACT_DECODER.decode(fields["choices"]))
         changed = False
         for choice in choices:
-            state = self._choices[choice.get("index") or 0]
+            state = self._choices[place_of(choice.get("index"))]
             message = table(choice.get("message"))
             if message:
                 changed |= native.clean_message(message, state, self._new_id, is_delta=False)

@@ -10,7 +10,9 @@ import msgspec
 
 from llm_manager.core.deltas import RerankResult
 from llm_manager.core.facts import Facts, UsagePointers
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader
+from llm_manager.providers.dialects.numbers import MOST_INDEX
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
@@ -31,7 +33,7 @@ class _Place(msgspec.Struct):
         return self.score if self.relevance_score is None else self.relevance_score
 
 
-_PLACES = msgspec.json.Decoder(list[_Place])
+_PLACES = LenientDecoder(list[_Place])
 
 
 class OrderReader(DocumentReader):
@@ -48,7 +50,7 @@ class OrderReader(DocumentReader):
             self.error = error_in_stream(self._facts, body) if "error" in fields else None
             return Pieces() if self.error else self._broken("holds no order")
         places = [(place.index, place.value) for place in _PLACES.decode(listed)]
-        if any(value is None or index < 0 for index, value in places):
+        if any(value is None or not 0 <= index <= MOST_INDEX for index, value in places):
             return self._broken("holds a document without a place or a score")
         self._note_usage(fields, body)
         if "model" in fields:

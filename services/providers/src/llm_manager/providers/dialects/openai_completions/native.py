@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from llm_manager.providers.dialects.json_values import Json, table, tables
 from llm_manager.providers.dialects.openai_chat.choices import Choices, ChoiceState
-from llm_manager.providers.dialects.openai_chat.events import Choice, split_content
+from llm_manager.providers.dialects.openai_chat.events import Choice, place_of, split_content
 from llm_manager.providers.dialects.openai_chat.identity import Identity
 from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER
 
@@ -38,7 +38,7 @@ def rewrite_chunk(data: bytes, choices: Choices, identity: Identity) -> list[byt
     identity.impose(document)
     live: list[Json] = []
     for choice in tables(document.get("choices")):
-        state = choices[choice.get("index") or 0]
+        state = choices[place_of(choice.get("index"))]
         finished = choice.get("finish_reason")
         written = clean_choice(choice, state, finish=None)
         says = bool(written["text"]) or bool(written.get("logprobs"))

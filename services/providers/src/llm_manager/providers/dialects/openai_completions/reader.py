@@ -9,7 +9,7 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.usage import UsageReport
 from llm_manager.providers.dialects.json_values import Json, tables
 from llm_manager.providers.dialects.openai_chat.choices import ChoiceState
-from llm_manager.providers.dialects.openai_chat.events import ChatEvent, Choice
+from llm_manager.providers.dialects.openai_chat.events import ChatEvent, Choice, place_of
 from llm_manager.providers.dialects.openai_chat.reader import ChatBodyReader, ChatStreamReader
 from llm_manager.providers.dialects.openai_completions import native
 from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_count, raw_table
@@ -33,8 +33,10 @@ class TextStreamReader(ChatStreamReader):
         if chunk.model and not self.response_model:
             self.response_model = chunk.model
         is_plain = self._identity.holds(chunk) and _MARK in data and b"\n" not in data and b'"usage"' not in data
+        if chunk.choices:
+            self._identity.settle(self._new_id)
         for choice in chunk.choices or ():
-            state = self._choices[choice.index or 0]
+            state = self._choices[place_of(choice.index)]
             self._choices.written.add_text(state.index, len(native.text_of(choice)))
             if choice.finish_reason:
                 failure = self._choices.close(state, choice)
@@ -65,7 +67,7 @@ class TextBodyReader(ChatBodyReader):
     def _read_choices(self, answer: ChatEvent) -> None:
         super()._read_choices(answer)
         written = self._choices.written
-        written.text = {choice.index or 0: len(native.text_of(choice)) for choice in answer.choices or ()}
+        written.text = {place_of(choice.index): len(native.text_of(choice)) for choice in answer.choices or ()}
 
     def _native(self, body: bytes) -> bytes:
         fields = raw_table(body)
@@ -77,7 +79,7 @@ class TextBodyReader(ChatBodyReader):
         return msgspec.json.encode({**fields, "object": native.OBJECT})
 
     def _cleaned(self, choice: Json) -> Json:
-        state = self._choices[choice.get("index") or 0]
+        state = self._choices[place_of(choice.get("index"))]
         cleaned = native.clean_choice(choice, state, finish=state.meaning)
         if choice.get("finish_reason") not in (None, state.meaning):
             cleaned["native_finish_reason"] = choice.get("native_finish_reason") or choice["finish_reason"]
@@ -98,5 +100,10 @@ def report_of(facts: Facts, raw: bytes, *, answer: bytes) -> UsageReport | None:
 
 def _is_plain(choice: Choice, state: ChoiceState) -> bool:
     """Return whether a choice needs no repair."""
-    is_text = isinstance(choice.text, str) and choice.delta is None and choice.index is not None
+    is_text = (
+        isinstance(choice.text, str)
+        and choice.delta is None
+        and type(choice.index) is int
+        and choice.index == state.index
+    )
     return is_text and choice.logprobs is not UNSET and state.finish_chunk is None

@@ -6,7 +6,9 @@ import msgspec
 
 from llm_manager.core.deltas import TokenCount
 from llm_manager.core.facts import Facts
+from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader
+from llm_manager.providers.dialects.numbers import whole_number
 from llm_manager.providers.dialects.openai_responses.failures import failure_of
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
@@ -16,7 +18,7 @@ class _Count(msgspec.Struct):
     input_tokens: int | None = None
 
 
-_COUNT = msgspec.json.Decoder(_Count)
+_COUNT = LenientDecoder(_Count)
 
 
 class TokenCountReader(DocumentReader):
@@ -28,9 +30,10 @@ class TokenCountReader(DocumentReader):
 
     def _read(self, body: bytes) -> Pieces:
         count = _COUNT.decode(body)
-        if count.input_tokens is None:
+        tokens = whole_number(count.input_tokens)
+        if tokens is None:
             self.error = failure_of(self._facts, body) if "error" in raw_table(body) else None
             return Pieces() if self.error else self._broken("holds no count")
         if self._is_native:
             return Pieces(native=[body])
-        return Pieces(token_count=TokenCount(input_tokens=count.input_tokens))
+        return Pieces(token_count=TokenCount(input_tokens=tokens))

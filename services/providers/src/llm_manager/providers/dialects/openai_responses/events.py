@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from llm_manager.kit.lenient_json import LenientDecoder
+
 RawField = Raw | UnsetType
 
 
@@ -33,7 +35,7 @@ class Response(msgspec.Struct):
 
     id: str | None = None
     model: str | None = None
-    created_at: float | None = None
+    created_at: Any = None  # Any: seconds by the book
     status: str | None = None
     service_tier: str | None = None
     incomplete_details: Incomplete | None = None
@@ -88,10 +90,10 @@ class Item(msgspec.Struct):
     input: str | None = None
 
 
-EVENT = msgspec.json.Decoder(Event, strict=False)
-RESPONSE = msgspec.json.Decoder(Response, strict=False)
-ITEM_KIND = msgspec.json.Decoder(ItemKind)
-ITEM = msgspec.json.Decoder(Item, strict=False)
+EVENT = LenientDecoder(Event, strict=False)
+RESPONSE = LenientDecoder(Response, strict=False)
+ITEM_KIND = LenientDecoder(ItemKind)
+ITEM = LenientDecoder(Item, strict=False)
 
 # Nothing of the answer has been said yet: a failure right after them is a failure of the whole attempt (B-6).
 _LIFECYCLE = frozenset(

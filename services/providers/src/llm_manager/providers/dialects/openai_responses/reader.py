@@ -11,9 +11,11 @@ from llm_manager.core.deltas import AnswerInfo, Delta
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts, FinishMeaning
 from llm_manager.core.usage import UsageReport
+from llm_manager.kit.lenient_json import BOM, Mender, Start
 from llm_manager.kit.sse import SseDecoder
 from llm_manager.providers.dialects.estimate import Written
 from llm_manager.providers.dialects.finish import UNKNOWN_MEANING, neutral_reason
+from llm_manager.providers.dialects.numbers import unix_seconds
 from llm_manager.providers.dialects.openai_responses.events import (
     EVENT,
     RESPONSE,
@@ -28,6 +30,7 @@ from llm_manager.providers.dialects.openai_responses.failures import failure_of
 from llm_manager.providers.dialects.openai_responses.output import Output
 from llm_manager.providers.dialects.openai_responses.unfolding import unfolded
 from llm_manager.providers.dialects.openai_responses.usage import report_of
+from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, failed_finish
 
@@ -92,7 +95,7 @@ class ResponsesReader(ABC):
             self._info = AnswerInfo(
                 id=response.id or self._new_id(),
                 model=response.model or "",
-                created=int(response.created_at or 0),
+                created=unix_seconds(response.created_at),
                 # Streams begin with the tier that was asked for; `auto` is none that served anybody (27 recordings).
                 service_tier="" if response.service_tier in (None, "auto") else response.service_tier,
             )
@@ -141,8 +144,10 @@ class ResponseStreamReader(ResponsesReader):
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
+        self._mender = Mender()
         self._body: bytearray | None = None
         self._has_begun = False
+        self._start = Start()
         self._has_events = False
         # None once content came: from then on nothing is held back.
         self._held: list[bytes] | None = []
@@ -151,7 +156,7 @@ class ResponseStreamReader(ResponsesReader):
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
         if not self._has_begun:
-            data = data.lstrip()
+            data = self._start.feed(data)
             if not data:
                 return pieces
             self._has_begun = True
@@ -182,7 +187,7 @@ class ResponseStreamReader(ResponsesReader):
         # OpenRouter ends these streams with [DONE] too, after the last event (openai_compatible-responses-f8bb25ffa7).
         if self.is_done or not text or text.strip() == "[DONE]":
             return
-        data = text.encode()
+        data = self._mender.event(text.encode())
         try:
             event = EVENT.decode(data)
             self._has_events = True
@@ -246,7 +251,7 @@ class ResponseBodyReader(ResponsesReader):
 
     def finish(self) -> Pieces:
         """Read the body."""
-        body = b"".join(self._pieces).strip()
+        body = b"".join(self._pieces).removeprefix(BOM).strip()
         self.is_done = True
         pieces = Pieces()
         try:
@@ -270,5 +275,5 @@ class ResponseBodyReader(ResponsesReader):
 
 def _named(name: str, data: bytes) -> bytes:
     """Return an event with its type in the document, where clients of this dialect look for it."""
-    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    fields = raw_table(data)
     return msgspec.json.encode({"type": name, **{key: raw for key, raw in fields.items() if key != "type"}})
