@@ -117,7 +117,7 @@ class _Events:
     def __init__(self) -> None:
         self.ended: list[str] = []
 
-    async def started(self, call: Call, *, at: float) -> None:
+    async def started(self, call: Call, *, attempt_id: str, at: float) -> None:
         assert at
         assert call.request_id
 

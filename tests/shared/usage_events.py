@@ -79,6 +79,7 @@ def make_event(book: PriceBook) -> EventFactory:
             cost=cost_to_proto(cost),
             end_user="user_1",
             tags={"team": "search"},
+            recorder=event_pb2.RECORDER_WORKER,
         )
         event.started_at.FromDatetime(at.replace(microsecond=at.microsecond // 1000 * 1000))
         for name, value in fields.items():

@@ -14,6 +14,12 @@ from llm_manager.testing.nats_fixtures import bus, mortal_nats_server, nats_serv
 __all__ = ["bus", "mortal_nats_server", "nats_server"]
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop that the services run on; its timers are not those of asyncio."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @pytest.fixture
 def subject() -> str:
     return f"llm.v1.infer.kind-{uuid7()}"

@@ -309,3 +309,15 @@ async def test_a_loop_that_stood_still_does_not_lose_the_worker(
         await worker.answer(request, [Frame(sequence=1, done=b"end")])
         assert await _read(stream) == []
     assert stream.done == b"end"
+
+
+@pytest.mark.requirement("B-5")
+@pytest.mark.parametrize("silence_seconds", [0.0, 0.0001, 0.0004, 0.002])
+async def test_a_limit_that_is_due_at_once_ends_the_answer(bus: Bus, subject: str, silence_seconds: float) -> None:
+    async with (
+        scripted_worker(bus, subject, [], worker_id="w1"),
+        Requester(bus, silence_seconds=silence_seconds) as own,
+    ):
+        async with asyncio.timeout(5):
+            with pytest.raises(WorkerLost, match="silent"):
+                await _all(own, subject)

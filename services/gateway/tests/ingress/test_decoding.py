@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
@@ -64,3 +65,18 @@ def test_what_cannot_be_said_is_named_with_its_path() -> None:
     with pytest.raises(UnsupportedParameter) as caught:
         decode(body, ChatRequest)
     assert caught.value.param == "messages[0].content[0].weight"
+
+
+class _Raw(msgspec.Struct):
+    model: str
+    tools: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+def test_what_is_no_text_is_refused_also_where_nobody_looks() -> None:
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        decode(b'{"model":"m","tools":["caf\xe9"]}', _Raw)
+
+
+@pytest.mark.parametrize("body", [b'{"model":"m","tools":["\\ud83d"]}', '{"model":"m","tools":["é"]}'.encode()])
+def test_a_lone_surrogate_and_any_text_are_valid_json(body: bytes) -> None:
+    assert decode(body, _Raw).model == "m"

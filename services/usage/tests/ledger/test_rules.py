@@ -280,15 +280,16 @@ def test_records_rank_by_what_their_writer_knew(make_event: MakeEvent) -> None:
     def ranked(source: int, **fields: object) -> int:
         return rank(examine(from_proto(make_event(at=NOW, usage_source=source, **fields)), now=NOW, books=BOOKS))
 
-    def substitute(source: int, error_code: str) -> int:
-        fields = {"state": event_pb2.ATTEMPT_STATE_ERROR, "error_code": error_code, "upstream_status": 0}
+    def substitute(source: int, recorder: int) -> int:
+        fields = {"state": event_pb2.ATTEMPT_STATE_ERROR, "error_code": "worker_lost", "recorder": recorder}
         event = make_event(at=NOW, usage_source=source, **fields)
         event.cost.CopyFrom(event_pb2.Cost(state=event_pb2.COST_STATE_UNPRICED))
         return rank(examine(from_proto(event), now=NOW, books=BOOKS))
 
     order = [
-        substitute(event_pb2.USAGE_SOURCE_UNKNOWN, "worker_lost"),
-        substitute(event_pb2.USAGE_SOURCE_ESTIMATED, "deadline_exceeded"),
+        substitute(event_pb2.USAGE_SOURCE_UNKNOWN, event_pb2.RECORDER_RECONCILER),
+        substitute(event_pb2.USAGE_SOURCE_UNKNOWN, event_pb2.RECORDER_GATEWAY),
+        substitute(event_pb2.USAGE_SOURCE_ESTIMATED, event_pb2.RECORDER_GATEWAY),
         ranked(event_pb2.USAGE_SOURCE_UNKNOWN, usage=Usage(requests=1)),
         ranked(event_pb2.USAGE_SOURCE_ESTIMATED),
         ranked(event_pb2.USAGE_SOURCE_PROVIDER),

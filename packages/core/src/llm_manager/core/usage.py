@@ -61,6 +61,18 @@ class AttemptState(StrEnum):
     CACHE_HIT = "cache_hit"
 
 
+class Recorder(StrEnum):
+    """Who wrote the record of an attempt."""
+
+    WORKER = "worker"
+    GATEWAY = "gateway"
+    RECONCILER = "reconciler"
+
+
+# Operations for which nobody is charged, so they have no attempt in the ledger.
+FREE_OPERATIONS: frozenset[str] = frozenset({"models", "count_tokens"})
+
+
 class UsageSource(StrEnum):
     """Where counts come from."""
 

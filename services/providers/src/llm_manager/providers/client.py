@@ -24,6 +24,7 @@ from llm_manager.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from llm_manager.providers.job import CONNECTION_LOST
 
 LimitName = Literal["connect", "headers", "first_token", "idle", "total"]
 MAX_BODY_BYTES = 256 * 1024 * 1024
@@ -93,6 +94,7 @@ class _Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = float("inf")
         self.tripped: LimitName | None = None
+        self.is_sent = False
         self.expect("connect")
 
     def expect(self, name: LimitName) -> None:
@@ -249,7 +251,7 @@ class HttpClient:
                 trace_request_ctx=watch,
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _unreachable(call.title, error) from error
+            raise _unreachable(call.title, error, is_sent=watch.is_sent) from error
 
 
 def _data_of(body: bytes) -> bytes | io.BytesIO | None:
@@ -259,6 +261,7 @@ def _data_of(body: bytes) -> bytes | io.BytesIO | None:
 
 async def _on_headers_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
     watch: _Watch = context.trace_request_ctx
+    watch.is_sent = True
     watch.expect("headers")
 
 
@@ -269,7 +272,10 @@ def _timeout(title: str, limit: LimitName, seconds: float) -> UpstreamTimeout:
     )
 
 
-def _unreachable(title: str, error: Exception) -> LlmManagerError:
+def _unreachable(title: str, error: Exception, *, is_sent: bool) -> LlmManagerError:
+    if is_sent and isinstance(error, aiohttp.ClientResponseError):
+        what = f"{title} answered with a head that is not HTTP ({error.message[:100]}); its answer is lost."
+        return UpstreamProtocolError(what, upstream=UpstreamFailure(0, code=CONNECTION_LOST))
     match error:
         case aiohttp.ClientConnectorDNSError():
             what = "its name cannot be resolved"
@@ -283,4 +289,5 @@ def _unreachable(title: str, error: Exception) -> LlmManagerError:
             what = f"no connection ({error.os_error.strerror or 'refused'})"
         case _:
             what = f"the connection failed ({type(error).__name__})"
-    return UpstreamUnreachable(f"{title} cannot be reached: {what}.", upstream=UpstreamFailure(0))
+    lost = UpstreamFailure(0, code=CONNECTION_LOST if is_sent else "")
+    return UpstreamUnreachable(f"{title} cannot be reached: {what}.", upstream=lost)

@@ -9,14 +9,15 @@ import structlog
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
 from llm_manager.core.errors import DeadlineExceeded, InternalError, LlmManagerError, RequestCancelled, WorkerLost
-from llm_manager.core.usage import UsageReport
+from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.responder import FrameSink, IncomingRequest
 from llm_manager.providers.dialects.port import Pieces
-from llm_manager.providers.job import FREE_OPERATIONS, Job, Outcome
+from llm_manager.providers.job import Job, Outcome
 from llm_manager.providers.messages_in import job_of, read_request
-from llm_manager.providers.messages_out import chunk_of, done_of, event_of
+from llm_manager.providers.messages_out import chunk_of, done_of, event_of, least_event_of
+from llm_manager.providers.metrics import EVENTS_INCOMPLETE
 from llm_manager.providers.price_book import CurrentPrices
 from llm_manager.providers.recorder import Recorder
 from llm_manager.providers.service import Emit, Inference
@@ -109,13 +110,12 @@ class Consumer:
             return await settling
 
     async def _settle(self, attribution: infer_pb2.Attribution, job: Job, outcome: Outcome) -> bytes:
-        report = outcome.report()
-        _measure(job, outcome, report)
         event: UsageRecorded | None = None
+        report = outcome.report()
         if job.operation not in FREE_OPERATIONS and attribution.attempt_id:
-            cost = outcome.cost(self._prices.book, job.target, report)
-            event = event_of(attribution, job, outcome, report=report, cost=cost)
+            event = self._event(attribution, job, outcome, report)
             await self._recorder.record(event)
+        _measure(job, outcome, report)
         log.info(
             "attempt_ended",
             kind=job.target.kind,
@@ -127,6 +127,18 @@ class Consumer:
             usage_source=report.source.value,
         )
         return done_of(event, outcome)
+
+    def _event(
+        self, attribution: infer_pb2.Attribution, job: Job, outcome: Outcome, report: UsageReport
+    ) -> UsageRecorded:
+        """Return the attempt's row. Nothing that a provider or a client wrote may cost the row itself."""
+        try:
+            cost = outcome.cost(self._prices.book, job.target, report)
+            return event_of(attribution, job, outcome, report=report, cost=cost)
+        except Exception:
+            EVENTS_INCOMPLETE.inc()
+            log.exception("usage_event_incomplete", kind=job.target.kind)
+            return least_event_of(attribution, job, outcome)
 
 
 def _withdrawn(reason: str | None) -> LlmManagerError:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
+
+import structlog
 
 from llm_manager.core.errors import LlmManagerError, RequestCancelled, UpstreamTimeout, UpstreamUnreachable
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
@@ -16,9 +18,12 @@ from llm_manager.providers.dialects.estimate import completed, estimated_report
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.identity import Identity, identity_of
 
+# Code of an `UpstreamFailure`: the request had gone out when the connection broke, so it may have been worked on.
+CONNECTION_LOST: Final = "connection_lost"
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
-# Of these nobody is charged, so they have no attempt in the ledger.
-FREE_OPERATIONS: frozenset[Operation] = frozenset({"models", "count_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class Outcome:
     duration_seconds: float = 0.0
     reader: AnswerReader | None = None
     prompt: Callable[[], int] = _no_prompt
+    request_bytes: int = 0
     is_calling: bool = False
 
     def note_identity(self, pieces: Pieces) -> None:
@@ -119,11 +125,12 @@ class Outcome:
         if self.reader is None or not 200 <= self.status < 300:
             return UsageReport(Usage(), UsageSource.UNKNOWN)
         written = self.reader.written
-        report = self.reader.usage()
+        report = self._told(self.reader)
         if report is not None:
-            report = completed(report, self.prompt(), written)
+            if report.source is UsageSource.ESTIMATED:
+                report = completed(report, self._prompt_characters(), written)
         elif written or self.state is not AttemptState.ERROR:
-            report = estimated_report(self.prompt(), written)
+            report = estimated_report(self._prompt_characters(), written)
         else:
             # It failed before it said anything: some bill the prompt then and some do not.
             report = UsageReport(Usage(), UsageSource.UNKNOWN)
@@ -146,6 +153,22 @@ class Outcome:
             reported_cost_usd=report.reported_cost_usd,
         )
 
+    def _told(self, reader: AnswerReader) -> UsageReport | None:
+        """Return the provider's own report; None where there is none, or none that can be read."""
+        try:
+            return reader.usage()
+        except Exception:  # whatever stands in a report, the attempt must become a row
+            log.exception("usage_report_unreadable")
+            return None
+
+    def _prompt_characters(self) -> int:
+        try:
+            return self.prompt()
+        except Exception:  # as above: the prompt is a client's, and the answer has been paid for
+            log.exception("prompt_uncountable", request_bytes=self.request_bytes)
+            # what was sent, braces and names included: more than the prompt, and the best that is known
+            return self.request_bytes
+
     def _was_sent(self) -> bool:
         """Return whether the provider may have worked: a refusal, and what never reached it, cost nothing."""
         if self.status:
@@ -155,5 +178,5 @@ class Outcome:
         if isinstance(self.error, UpstreamTimeout):
             return self.error.upstream is None or self.error.upstream.code != "timeout_connect"
         if isinstance(self.error, UpstreamUnreachable):
-            return False
+            return self.error.upstream is not None and self.error.upstream.code == CONNECTION_LOST
         return self.reader is not None and self.is_calling

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
-from llm_manager.core.prices import Cost
-from llm_manager.core.usage import UsageReport
+from llm_manager.core.prices import Cost, CostState
+from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.kit.wire import answers
 from llm_manager.kit.wire.accounts import SOURCES, STATES, cost_to_proto, usage_to_proto
-from llm_manager.kit.wire.answers import clean
+from llm_manager.kit.wire.answers import bounded, clean
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.job import Job, Outcome
+
+# Bounds of what an event keeps: together far below the 1 MiB that the bus takes.
+MAX_RAW_USAGE_BYTES: Final = 65_536
+MAX_NAME_CHARACTERS: Final = 512
+MAX_END_USER_CHARACTERS: Final = 1_024
+MAX_TAGS: Final = 64
 
 
 def chunk_of(pieces: Pieces, *, opening: Outcome | None = None) -> bytes:
@@ -65,34 +73,53 @@ def event_of(
         duration_ms=round(outcome.duration_seconds * 1000),
         app_id=attribution.app_id,
         api_key_id=attribution.api_key_id,
-        requested_model=attribution.requested_model,
-        configuration=attribution.configuration,
+        requested_model=bounded(attribution.requested_model, MAX_NAME_CHARACTERS),
+        configuration=bounded(attribution.configuration, MAX_NAME_CHARACTERS),
         provider=job.target.provider,
         provider_kind=job.target.kind,
-        upstream_model=job.target.upstream_model,
-        response_model=clean(reader.response_model) if reader is not None else "",
+        upstream_model=bounded(job.target.upstream_model, MAX_NAME_CHARACTERS),
+        response_model=bounded(reader.response_model) if reader is not None else "",
         operation=job.operation,
         is_stream=job.is_stream,
         state=STATES[outcome.state],
         error_code=outcome.error.code if outcome.error is not None else "",
         upstream_status=outcome.status,
-        upstream_request_id=clean(outcome.upstream_request_id),
-        finish_reason=reader.finish_reason if reader is not None else "",
-        native_finish_reason=clean(reader.native_finish_reason) if reader is not None else "",
+        upstream_request_id=bounded(outcome.upstream_request_id),
+        finish_reason=bounded(reader.finish_reason) if reader is not None else "",
+        native_finish_reason=bounded(reader.native_finish_reason) if reader is not None else "",
         usage=usage_to_proto(report.usage),
         usage_source=SOURCES[report.source],
-        raw_usage=report.raw,
+        # A longer report is no report of counts; half of one could not be read by anybody.
+        raw_usage=report.raw if len(report.raw) <= MAX_RAW_USAGE_BYTES else b"",
         cost=cost_to_proto(cost),
-        end_user=attribution.end_user,
-        tags=dict(attribution.tags),
-        response_id=clean(outcome.identity.response_id) if outcome.identity else "",
-        system_fingerprint=clean(outcome.identity.system_fingerprint) if outcome.identity else "",
+        end_user=bounded(attribution.end_user, MAX_END_USER_CHARACTERS),
+        tags=_tags(attribution),
+        response_id=bounded(outcome.identity.response_id) if outcome.identity else "",
+        system_fingerprint=bounded(outcome.identity.system_fingerprint) if outcome.identity else "",
+        recorder=event_pb2.RECORDER_WORKER,
         billed_usage=None if report.billed is None else usage_to_proto(report.billed),
     )
     event.started_at.FromDatetime(outcome.started_at)
     if outcome.first_token_seconds is not None:
         event.time_to_first_token_ms = round(outcome.first_token_seconds * 1000)
     return event
+
+
+def least_event_of(attribution: infer_pb2.Attribution, job: Job, outcome: Outcome) -> event_pb2.UsageRecorded:
+    """Return what can always be said of an attempt: who made it, and that nobody knows what it cost."""
+    unknown = Outcome(started_at=outcome.started_at, state=outcome.state, error=outcome.error)
+    unknown.duration_seconds = outcome.duration_seconds
+    return event_of(
+        attribution,
+        job,
+        unknown,
+        report=UsageReport(Usage(), UsageSource.UNKNOWN),
+        cost=Cost(CostState.UNPRICED, None),
+    )
+
+
+def _tags(attribution: infer_pb2.Attribution) -> dict[str, str]:
+    return {bounded(name): bounded(value) for name, value in list(attribution.tags.items())[:MAX_TAGS]}
 
 
 def _headers(outcome: Outcome) -> dict[str, str]:

@@ -12,6 +12,10 @@ UNKNOWN_FINISH_REASONS = Counter(
 EVENTS_RETRIED = Counter(
     "llm_manager_usage_events_retried", "Usage events that could not be stored in time and are tried again."
 )
+EVENTS_INCOMPLETE = Counter(
+    "llm_manager_usage_events_incomplete",
+    "Usage events without counts, because what the provider or the client wrote could not be put into one.",
+)
 EVENTS_LOST = Counter(
     "llm_manager_usage_events_lost", "Usage events that could not be stored before the end of the process."
 )

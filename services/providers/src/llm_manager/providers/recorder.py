@@ -16,15 +16,29 @@ from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.names import usage_subject
 from llm_manager.kit.bus.publisher import publish_durable
-from llm_manager.providers.metrics import EVENTS_LOST, EVENTS_RETRIED
+from llm_manager.providers.metrics import EVENTS_INCOMPLETE, EVENTS_LOST, EVENTS_RETRIED
 
 # Inside the five seconds that a cancelled handler has, and below the seven of silence after which a worker is lost.
 _DEADLINE_SECONDS = 4.0
 _RETRY_SECONDS = 5.0
 _LAST_TRY_SECONDS = 3.0
 _MAX_WAITING = 100_000
+_LEAST_CHARACTERS = 128
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def _without_ballast(event: UsageRecorded) -> UsageRecorded:
+    """Return the event with its texts cut and without what is neither identity, counts nor money."""
+    least = UsageRecorded()
+    least.CopyFrom(event)
+    least.ClearField("raw_usage")
+    least.ClearField("tags")
+    least.ClearField("end_user")
+    for field, value in least.ListFields():
+        if isinstance(value, str):
+            setattr(least, field.name, value[:_LEAST_CHARACTERS])
+    return least
 
 
 class Recorder:
@@ -92,9 +106,19 @@ class Recorder:
             return False
         except LlmManagerError as error:
             # The stream will never take this one; trying on would hold up the others.
-            EVENTS_LOST.inc()
             log.error("usage_event_refused", event_id=event.event_id, error=str(error))  # noqa: TRY400
+            return await self._store_least(event, deadline_seconds)
         return True
+
+    async def _store_least(self, event: UsageRecorded, deadline_seconds: float) -> bool:
+        """Store who, when and how much of an event that was refused whole."""
+        least = _without_ballast(event)
+        if least == event:
+            EVENTS_LOST.inc()
+            log.error("usage_event_lost", event_id=event.event_id, request_id=event.request_id)
+            return True
+        EVENTS_INCOMPLETE.inc()
+        return await self._store(least, deadline_seconds)
 
     async def _retry(self) -> None:
         while True:

@@ -27,6 +27,7 @@ from llm_manager.providers.job import Job, NativeBody, Outcome
 from llm_manager.providers.metrics import UNKNOWN_FINISH_REASONS
 from llm_manager.providers.translator import Translator
 
+_ELSEWHERE = "http://elsewhere.invalid"
 MAX_ERROR_BYTES = 1024 * 1024
 # After the last event of an answer: the end of the HTTP message, so that the connection can be used again.
 _REST_SECONDS = 0.2
@@ -59,6 +60,8 @@ class Inference:
     ) -> None:
         self._facts = facts
         self._translators = {kind: Translator(fact) for kind, fact in facts.items()}
+        # Kinds whose address was changed: another server that speaks like them, and may take more.
+        self._elsewhere = {kind: Translator(fact.at(_ELSEWHERE)) for kind, fact in facts.items()}
         self._upstreams = upstreams
         self._credentials = credentials
 
@@ -70,9 +73,12 @@ class Inference:
         """
         facts = self._facts_of(job)
         policy = Policy(adapts=job.adapts_parameters)
-        call, reader = self._translators[facts.kind].translated(job, policy)
+        is_at_home = facts.at(job.target.base_url) is facts
+        translators = self._translators if is_at_home else self._elsewhere
+        call, reader = translators[facts.kind].translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
         outcome.reader, outcome.prompt, outcome.warnings = reader, call.prompt, policy.warnings
+        outcome.request_bytes = len(call.body)
         try:
             outcome.is_calling = True
             upstream = self._upstreams[facts.transport]

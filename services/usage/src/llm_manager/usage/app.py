@@ -19,6 +19,7 @@ from llm_manager.kit.clickhouse_migrations import migrate
 from llm_manager.kit.service import Ops, run_from_environment, run_once_from_environment
 from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.lag import LagGauge
+from llm_manager.usage.ledger.reconciler import Reconciler
 from llm_manager.usage.ledger.store import MIGRATIONS, LedgerStore
 from llm_manager.usage.prices.client import published
 from llm_manager.usage.prices.store import PriceBooks, load_book
@@ -81,6 +82,8 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
                 ack_wait_seconds=_ACK_WAIT_SECONDS,
             )
         )
+        reconciler = Reconciler(bus, LedgerStore(writer), grace_seconds=settings.reconcile_grace_seconds)
+        await stack.enter_async_context(reconciler.running(interval_seconds=settings.reconcile_seconds))
         log.info("usage_serving", grpc_port=port, price_version=book.version, prices=len(book.prices))
         yield
 

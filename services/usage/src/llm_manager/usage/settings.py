@@ -22,5 +22,11 @@ class UsageSettings(ServiceSettings):
     clickhouse_dsn: Secret = Field(
         description="The ledger's database: chdb:///folder inside this process, or clickhouse://user:password@host:8123/.",
     )
+    reconcile_seconds: float = Field(
+        10.0, gt=0, le=3600, description="How often attempts without a record are looked for."
+    )
+    reconcile_grace_seconds: float = Field(
+        60.0, ge=0, le=86_400, description="How long after its time an attempt may still be recorded by itself."
+    )
     batch_events: int = Field(1000, ge=1, le=10_000, description="Events that are written together at most.")
     batch_seconds: float = Field(0.25, gt=0, le=10, description="Time that an event waits for others at most.")

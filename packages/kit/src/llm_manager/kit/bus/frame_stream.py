@@ -83,6 +83,7 @@ class FrameStream:
         self._last_seen = self._loop.time()
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._done: bytes | _Claim | None = None
         self._error: LlmManagerError | None = None
         self._error_claim: str | None = None
@@ -244,20 +245,19 @@ class FrameStream:
             self._waiter.set_result(None)
 
     def _arm(self) -> None:
-        self._timer = self._loop.call_at(
-            min(self.call.deadline, self._last_seen + self.call.silence_seconds), self._on_timer
-        )
+        # Kept here: for what is due at once uvloop returns a handle that does not know its time.
+        self._due = min(self.call.deadline, self._last_seen + self.call.silence_seconds)
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
     def _on_timer(self) -> None:
         # One timer per answer that is moved on when it fires: frames cost it nothing.
         if self._is_over or self._error is not None:
             return
         now = self._loop.time()
-        due = self._timer.when() if self._timer is not None else now
         if now >= self.call.deadline:
             self.fail(DeadlineExceeded("The time for the whole request is over before the answer was complete."))
             return
-        if now - due > _STALL_SECONDS:
+        if now - self._due > _STALL_SECONDS:
             self._last_seen = now
         if self._bus.client.is_connected:
             # While NATS was away nobody could be heard.

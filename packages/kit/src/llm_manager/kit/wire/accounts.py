@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import Cost, CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
 
 STATES: dict[AttemptState, event_pb2.AttemptState.ValueType] = {
     AttemptState.OK: event_pb2.ATTEMPT_STATE_OK,
@@ -23,6 +23,12 @@ COST_STATES: dict[CostState, event_pb2.CostState.ValueType] = {
     CostState.REPORTED: event_pb2.COST_STATE_REPORTED,
     CostState.UNPRICED: event_pb2.COST_STATE_UNPRICED,
 }
+RECORDERS: dict[Recorder, event_pb2.Recorder.ValueType] = {
+    Recorder.WORKER: event_pb2.RECORDER_WORKER,
+    Recorder.GATEWAY: event_pb2.RECORDER_GATEWAY,
+    Recorder.RECONCILER: event_pb2.RECORDER_RECONCILER,
+}
+_RECORDERS_BACK: dict[int, Recorder] = {number: recorder for recorder, number in RECORDERS.items()}
 _STATES_BACK: dict[int, AttemptState] = {number: state for state, number in STATES.items()}
 _SOURCES_BACK: dict[int, UsageSource] = {number: source for source, number in SOURCES.items()}
 _COST_STATES_BACK: dict[int, CostState] = {number: state for state, number in COST_STATES.items()}
@@ -41,6 +47,11 @@ def usage_from_proto(usage: event_pb2.Usage) -> Usage:
 def state_from_proto(number: int) -> AttemptState | None:
     """Return how an attempt ended; None for zero and for numbers of a newer version."""
     return _STATES_BACK.get(number)
+
+
+def recorder_from_proto(number: int) -> Recorder:
+    """Return who wrote an event; the worker where it is not said."""
+    return _RECORDERS_BACK.get(number, Recorder.WORKER)
 
 
 def source_from_proto(number: int) -> UsageSource | None:

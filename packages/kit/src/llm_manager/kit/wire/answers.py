@@ -21,6 +21,11 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def bounded(text: str, characters: int = 256) -> str:
+    """Return the beginning of a text of somebody else's, as protobuf takes it: ids and names are short, or cut."""
+    return clean(text[:characters])
+
+
 def delta_to_proto(delta: words.Delta) -> chat_pb2.Delta:  # noqa: PLR0911 # one line for each kind
     """Return one step as it travels."""
     choice = delta.choice

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from llm_manager.contracts.events.v1 import inference_events_pb2 as events_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import LlmManagerError
-from llm_manager.core.usage import UsageReport
+from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
 from llm_manager.gateway.inference.rules import Call
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.names import EVENT_COMPLETED, EVENT_STARTED, usage_subject
@@ -37,9 +37,15 @@ class InferenceEvents:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def started(self, call: Call, *, at: float) -> None:
-        """Say that a call passed admission; `at` in Unix seconds."""
+    async def started(self, call: Call, *, attempt_id: str, at: float) -> None:
+        """Say that a call passed admission and goes to a worker; `at` in Unix seconds.
+
+        The bus keeps the order of one connection, so this is stored before a worker can have the request.
+        """
+        is_charged = call.operation not in FREE_OPERATIONS
         event = events_pb2.InferenceStarted(
+            attempt=_handed_over(call, attempt_id=attempt_id, number=1, at=at) if is_charged else None,
+            ends_at=_instant(at + call.deadline_seconds),
             request_id=call.request_id,
             at=_instant(at),
             app_id=call.caller.app_id,
@@ -95,7 +101,9 @@ class LostAttempts:
         self._waiting: asyncio.Queue[LostAttempt] = asyncio.Queue(_MAX_WAITING)
 
     def record(self, attempt: LostAttempt) -> None:
-        """Queue an attempt; when the queue is full the log is the only record, and says everything."""
+        """Queue an attempt that somebody is charged for; when the queue is full the reconciler finds it later."""
+        if attempt.call.operation in FREE_OPERATIONS:
+            return
         try:
             self._waiting.put_nowait(attempt)
         except asyncio.QueueFull:
@@ -148,15 +156,13 @@ class LostAttempts:
         )
 
 
-def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
-    call = attempt.call
-    is_cancelled = attempt.error_code == "cancelled"
+def _handed_over(call: Call, *, attempt_id: str, number: int, at: float) -> event_pb2.UsageRecorded:
+    """Return what is known of an attempt before anybody has worked on it."""
     return event_pb2.UsageRecorded(
-        event_id=attempt.attempt_id,
+        event_id=attempt_id,
         request_id=call.request_id,
-        attempt=attempt.number,
-        started_at=_instant(attempt.started_at),
-        duration_ms=attempt.duration_ms,
+        attempt=number,
+        started_at=_instant(at),
         app_id=call.caller.app_id,
         api_key_id=call.caller.api_key_id,
         requested_model=call.requested_model,
@@ -166,11 +172,19 @@ def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
         upstream_model=call.target.upstream_model,
         operation=call.operation,
         is_stream=call.is_stream,
-        state=event_pb2.ATTEMPT_STATE_CANCELLED if is_cancelled else event_pb2.ATTEMPT_STATE_ERROR,
-        error_code=attempt.error_code,
-        usage=usage_to_proto(attempt.report.usage),
-        usage_source=SOURCES[attempt.report.source],
-        cost=event_pb2.Cost(state=event_pb2.COST_STATE_UNPRICED),
         end_user=call.end_user,
         tags=call.target.tags,
     )
+
+
+def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
+    event = _handed_over(attempt.call, attempt_id=attempt.attempt_id, number=attempt.number, at=attempt.started_at)
+    is_cancelled = attempt.error_code == "cancelled"
+    event.duration_ms = attempt.duration_ms
+    event.state = event_pb2.ATTEMPT_STATE_CANCELLED if is_cancelled else event_pb2.ATTEMPT_STATE_ERROR
+    event.error_code = attempt.error_code
+    event.usage.CopyFrom(usage_to_proto(attempt.report.usage))
+    event.usage_source = SOURCES[attempt.report.source]
+    event.cost.state = event_pb2.COST_STATE_UNPRICED
+    event.recorder = event_pb2.RECORDER_GATEWAY
+    return event

@@ -149,7 +149,7 @@ class Inference:
         attempt_id = uuid7()
         in_flight = names.REQUESTS_IN_FLIGHT.labels(call.operation)
         in_flight.inc()
-        await self._events.started(call, at=started_at)
+        await self._events.started(call, attempt_id=attempt_id, at=started_at)
         try:
             with telemetry.span(
                 names.SPAN_BUS_REQUEST, kind=telemetry.SpanKind.PRODUCER, attributes=_attributes(call, attempt_id)

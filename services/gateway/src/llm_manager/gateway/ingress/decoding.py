@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.kit.lenient_json import without_halves
 
 T = TypeVar("T")
 
 # Deeper than any JSON Schema seen in tools; far below the recursion limits of every parser on the way.
 MAX_DEPTH = 100
+
+# Longer names are nobody's, and every row, log line and label would carry them.
+MAX_MODEL_CHARACTERS = 512
+ModelName = Annotated[str, Meta(min_length=1, max_length=MAX_MODEL_CHARACTERS)]
 
 # How an error begins that is about all of a body.
 WHOLE = "The body: "
@@ -38,10 +44,14 @@ def decode(body: bytes, kind: type[T], *, strict: bool = True) -> T:
         raise InvalidRequest("The body is empty; send a JSON object.")
     refuse_deep_nesting(body)
     try:
+        if not body.isascii():
+            body.decode()  # what the struct does not look into must be text too, or it fails where nobody can be told
         return msgspec.json.decode(body, type=kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _explained(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if (whole := without_halves(body)) != body:
+            return decode(whole, kind, strict=strict)
         raise InvalidRequest(f"The body is not valid JSON ({error}); check quotes, commas and brackets.") from error
 
 

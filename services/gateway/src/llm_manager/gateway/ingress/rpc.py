@@ -16,6 +16,7 @@ from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http.edge import Drain
 from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation, tokens_of
 from llm_manager.gateway.inference.service import Inference, Run
+from llm_manager.gateway.ingress.decoding import MAX_MODEL_CHARACTERS
 from llm_manager.kit.wire.questions import chat_from_proto
 
 SERVICE_NAME = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
@@ -179,6 +180,9 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
         operation: Operation,
         is_stream: bool = False,
     ) -> Call:
+        if len(model) > MAX_MODEL_CHARACTERS:
+            hint = f"model has {len(model)} characters; the longest name has {MAX_MODEL_CHARACTERS}."
+            raise InvalidRequest(hint, param="model")
         remaining = context.time_remaining()
         return Call(
             request_id=uuid7(),

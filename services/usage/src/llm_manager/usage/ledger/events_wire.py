@@ -9,11 +9,13 @@ from google.protobuf.message import DecodeError
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.kit.wire.accounts import (
     COST_STATES,
+    RECORDERS,
     SOURCES,
     STATES,
     cost_state_from_proto,
     line_from_proto,
     line_to_proto,
+    recorder_from_proto,
     source_from_proto,
     state_from_proto,
     total_from_proto,
@@ -68,6 +70,7 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
         ),
         time_to_first_token_ms=(event.time_to_first_token_ms if event.HasField("time_to_first_token_ms") else None),
         tags=dict(event.tags),
+        recorder=recorder_from_proto(event.recorder),
         **{name: getattr(event, name) for name in _PLAIN},
     )
 
@@ -82,6 +85,7 @@ def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
         billed_usage=None if attempt.billed is None else usage_to_proto(attempt.billed),
         cost=event_pb2.Cost(total_picousd=money.total_picousd, price_version=money.price_version),
         tags=attempt.tags,
+        recorder=RECORDERS[attempt.recorder],
         **{name: getattr(attempt, name) for name in _PLAIN},
     )
     event.started_at.FromDatetime(attempt.started_at)

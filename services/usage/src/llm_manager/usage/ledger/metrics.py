@@ -9,3 +9,7 @@ LEDGER_EVENTS_REJECTED = Counter(
     "Messages kept in usage.rejected, by reason; those that also became a row with defects are included.",
     ("reason",),
 )
+LEDGER_ATTEMPTS_RECONCILED = Counter(
+    "llm_manager_ledger_attempts_reconciled",
+    "Attempts that were handed over, that nobody recorded, and that got a row of unknown cost.",
+)

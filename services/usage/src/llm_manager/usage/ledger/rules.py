@@ -14,7 +14,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from llm_manager.core.prices import CostState, PriceBook, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
 
 # Nobody uses a trillion tokens in one attempt, and a few counts near 2**64 would wrap every UInt64 sum they are in.
 MAX_COUNT = 10**12
@@ -103,6 +103,7 @@ class Attempt:
     raw_usage: bytes = b""
     end_user: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    recorder: Recorder = Recorder.WORKER
     defects: tuple[Defect, ...] = ()
     # What the lines of the cost are made from, where the provider charges other numbers than it counted. Not stored:
     # the lines say it.
@@ -163,8 +164,8 @@ def examine(attempt: Attempt, *, now: datetime, books: Mapping[str, PriceBook]) 
 def rank(attempt: Attempt) -> int:
     """Return which of two records of one attempt is better informed: the higher one stays.
 
-    When a worker goes silent the gateway writes a substitute; the worker's own record may still come, and it saw what
-    happened, so it wins whatever its counts come from.
+    When a worker goes silent the gateway writes a substitute, and the reconciler one when both are gone; the worker's
+    own record may still come, and it saw what happened, so it wins whatever its counts come from.
     """
     match attempt.usage_source:
         case UsageSource.PROVIDER:
@@ -175,14 +176,13 @@ def rank(attempt: Attempt) -> int:
             source = 2
         case UsageSource.UNKNOWN | None:
             source = 1
-    return source + (0 if _is_substitute(attempt) else 10)
-
-
-def _is_substitute(attempt: Attempt) -> bool:
-    """Whether the gateway wrote it: it has no price book and never hears the provider's status."""
-    money = attempt.money
-    has_no_book = money.state in (CostState.UNPRICED, None) and not money.price_version
-    return attempt.error_code == "worker_lost" or (has_no_book and not attempt.upstream_status)
+    match attempt.recorder:
+        case Recorder.WORKER:
+            return source + 20
+        case Recorder.GATEWAY:
+            return source + 10
+        case Recorder.RECONCILER:
+            return source
 
 
 def _flag(attempt: Attempt, *defects: Defect) -> Attempt:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from llm_manager.core.prices import CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
 from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.usage.ledger.rules import Attempt, Money, rank
 
@@ -22,7 +23,7 @@ _PLAIN = (
     *("event_id", "app_id", "api_key_id", "request_id", "attempt", "started_at", "duration_ms"),
     *("time_to_first_token_ms", "requested_model", "configuration", "provider", "provider_kind", "upstream_model"),
     *("response_model", "operation", "is_stream", "error_code", "upstream_status", "upstream_request_id"),
-    *("finish_reason", "native_finish_reason", "end_user", "response_id", "system_fingerprint"),
+    *("finish_reason", "native_finish_reason", "end_user", "response_id", "system_fingerprint", "recorder"),
 )
 COLUMNS = (
     *_PLAIN,
@@ -58,6 +59,35 @@ class LedgerStore:
         """
         if attempts:
             await self._clickhouse.insert("usage.events", [_row(attempt) for attempt in attempts], COLUMNS)
+
+    async def known(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some events that have a row.
+
+        Raises:
+            StoreUnavailable: ClickHouse does not answer.
+        """
+        ids = [UUID(event_id) for event_id in event_ids]
+        if not ids:
+            return frozenset()
+        births = [event_id.int >> 80 for event_id in ids]
+        found = await self._clickhouse.query(
+            "SELECT DISTINCT toString(event_id) FROM usage.events WHERE event_id IN {ids:Array(UUID)}"
+            " AND attempted_at >= fromUnixTimestamp64Milli({first:Int64})"
+            " AND attempted_at <= fromUnixTimestamp64Milli({last:Int64})",
+            {"ids": [str(event_id) for event_id in ids], "first": min(births), "last": max(births)},
+        )
+        return frozenset(row[0] for row in found)
+
+    async def checkpoint(self, name: str) -> int:
+        """Return the last place that was set; 0 when none was. Raises as `known`."""
+        rows = await self._clickhouse.query(
+            "SELECT argMax(sequence, reached_at) FROM usage.checkpoints WHERE name = {name:String}", {"name": name}
+        )
+        return int(rows[0][0])
+
+    async def set_checkpoint(self, name: str, sequence: int) -> None:
+        """Remember how far somebody came. Raises as `known`."""
+        await self._clickhouse.insert("usage.checkpoints", [(name, sequence)], ("name", "sequence"))
 
     async def reject(self, messages: Sequence[Rejected]) -> None:
         """Keep messages for a person to look at.
@@ -98,8 +128,10 @@ def from_row(row: Sequence[Any]) -> Attempt:
         for bucket, quantity, rate, amount in zip(buckets, quantities, rates, amounts, strict=True)
     )
     total = None if cost_usd is None else picousd(cost_usd)
+    fields: dict[str, Any] = dict(zip(_READ, plain, strict=True))
+    fields["recorder"] = Recorder(fields["recorder"])
     return Attempt(
-        **dict(zip(_READ, plain, strict=True)),
+        **fields,
         usage=Usage(**dict(zip(BUCKETS, counts, strict=True))),
         state=AttemptState(state),
         usage_source=UsageSource(source),

@@ -23,17 +23,18 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llm_manager.contracts.usage.v1 import event_pb2 as llm__manager_dot_contracts_dot_usage_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6llm_manager/contracts/events/v1/inference_events.proto\x12\x1fllm_manager.contracts.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x01\n\x10InferenceStarted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x17\n\x0frequested_model\x18\x04 \x01(\t\x12\x11\n\toperation\x18\x05 \x01(\t\x12\x11\n\tis_stream\x18\x06 \x01(\x08\"\xac\x01\n\x12InferenceCompleted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x12\n\nerror_code\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n6llm_manager/contracts/events/v1/inference_events.proto\x12\x1fllm_manager.contracts.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*llm_manager/contracts/usage/v1/event.proto\"\x8a\x02\n\x10InferenceStarted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x17\n\x0frequested_model\x18\x04 \x01(\t\x12\x11\n\toperation\x18\x05 \x01(\t\x12\x11\n\tis_stream\x18\x06 \x01(\x08\x12>\n\x07\x61ttempt\x18\x07 \x01(\x0b\x32-.llm_manager.contracts.usage.v1.UsageRecorded\x12+\n\x07\x65nds_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xac\x01\n\x12InferenceCompleted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61pp_id\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x12\n\nerror_code\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llm_manager.contracts.events.v1.inference_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INFERENCESTARTED']._serialized_start=125
-  _globals['_INFERENCESTARTED']._serialized_end=282
-  _globals['_INFERENCECOMPLETED']._serialized_start=285
-  _globals['_INFERENCECOMPLETED']._serialized_end=457
+  _globals['_INFERENCESTARTED']._serialized_start=169
+  _globals['_INFERENCESTARTED']._serialized_end=435
+  _globals['_INFERENCECOMPLETED']._serialized_start=438
+  _globals['_INFERENCECOMPLETED']._serialized_end=610
 # @@protoc_insertion_point(module_scope)

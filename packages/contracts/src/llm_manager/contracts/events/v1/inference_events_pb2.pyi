@@ -6,6 +6,7 @@ Domain events about requests, on the stream EVENTS."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from llm_manager.contracts.usage.v1 import event_pb2 as _event_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,6 +30,8 @@ class InferenceStarted(_message.Message):
     REQUESTED_MODEL_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     IS_STREAM_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Id of the request."""
     app_id: _builtins.str
@@ -43,6 +46,16 @@ class InferenceStarted(_message.Message):
     def at(self) -> _timestamp_pb2.Timestamp:
         """When."""
 
+    @_builtins.property
+    def attempt(self) -> _event_pb2.UsageRecorded:
+        """The first attempt as it goes to a worker, without counts and cost: what the ledger holds of it when nobody lives to
+        say more. Absent where nobody is charged (models, count_tokens).
+        """
+
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """When nobody works on the request any more."""
+
     def __init__(
         self,
         *,
@@ -52,10 +65,12 @@ class InferenceStarted(_message.Message):
         requested_model: _builtins.str = ...,
         operation: _builtins.str = ...,
         is_stream: _builtins.bool = ...,
+        attempt: _event_pb2.UsageRecorded | None = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attempt", b"attempt", "ends_at", b"ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at", b"at", "is_stream", b"is_stream", "operation", b"operation", "request_id", b"request_id", "requested_model", b"requested_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at", b"at", "attempt", b"attempt", "ends_at", b"ends_at", "is_stream", b"is_stream", "operation", b"operation", "request_id", b"request_id", "requested_model", b"requested_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -112,6 +112,36 @@ COST_STATE_UNPRICED: CostState.ValueType  # 3
 """Something was used and no price is known. The cost is unknown, not zero."""
 Global___CostState: _TypeAlias = CostState  # noqa: Y015
 
+class _Recorder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecorderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recorder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORDER_UNSPECIFIED: _Recorder.ValueType  # 0
+    """Not said; taken for the worker."""
+    RECORDER_WORKER: _Recorder.ValueType  # 1
+    """The worker that made the attempt."""
+    RECORDER_GATEWAY: _Recorder.ValueType  # 2
+    """The gateway, for a worker that went silent."""
+    RECORDER_RECONCILER: _Recorder.ValueType  # 3
+    """The usage service, for an attempt that was handed over and that nobody lived to account for."""
+
+class Recorder(_Recorder, metaclass=_RecorderEnumTypeWrapper):
+    """Recorder is who wrote the event of an attempt. Of several events of one attempt the worker's own stays: it saw what
+    happened.
+    """
+
+RECORDER_UNSPECIFIED: Recorder.ValueType  # 0
+"""Not said; taken for the worker."""
+RECORDER_WORKER: Recorder.ValueType  # 1
+"""The worker that made the attempt."""
+RECORDER_GATEWAY: Recorder.ValueType  # 2
+"""The gateway, for a worker that went silent."""
+RECORDER_RECONCILER: Recorder.ValueType  # 3
+"""The usage service, for an attempt that was handed over and that nobody lived to account for."""
+Global___Recorder: _TypeAlias = Recorder  # noqa: Y015
+
 @_typing.final
 class Usage(_message.Message):
     """Usage holds counts in disjoint buckets: no token is in two of them. Totals in OpenAI's shape are computed at the edge."""
@@ -310,6 +340,7 @@ class UsageRecorded(_message.Message):
     BILLED_USAGE_FIELD_NUMBER: _builtins.int
     RESPONSE_ID_FIELD_NUMBER: _builtins.int
     SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    RECORDER_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7 of the attempt; the same however often the event is sent."""
     request_id: _builtins.str
@@ -362,6 +393,8 @@ class UsageRecorded(_message.Message):
     """The provider's own id of the answer (generation id); empty when it gave none."""
     system_fingerprint: _builtins.str
     """What the provider says about the software that answered (OpenAI's system_fingerprint); empty when it says nothing."""
+    recorder: Global___Recorder.ValueType
+    """Who wrote this event."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the attempt began."""
@@ -418,10 +451,11 @@ class UsageRecorded(_message.Message):
         billed_usage: Global___Usage | None = ...,
         response_id: _builtins.str = ...,
         system_fingerprint: _builtins.str = ...,
+        recorder: Global___Recorder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "billed_usage", b"billed_usage", "cost", b"cost", "started_at", b"started_at", "time_to_first_token_ms", b"time_to_first_token_ms", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "api_key_id", b"api_key_id", "app_id", b"app_id", "attempt", b"attempt", "billed_usage", b"billed_usage", "configuration", b"configuration", "cost", b"cost", "duration_ms", b"duration_ms", "end_user", b"end_user", "error_code", b"error_code", "event_id", b"event_id", "finish_reason", b"finish_reason", "is_stream", b"is_stream", "native_finish_reason", b"native_finish_reason", "operation", b"operation", "provider", b"provider", "provider_kind", b"provider_kind", "raw_usage", b"raw_usage", "request_id", b"request_id", "requested_model", b"requested_model", "response_id", b"response_id", "response_model", b"response_model", "started_at", b"started_at", "state", b"state", "system_fingerprint", b"system_fingerprint", "tags", b"tags", "time_to_first_token_ms", b"time_to_first_token_ms", "upstream_model", b"upstream_model", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "usage", b"usage", "usage_source", b"usage_source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms", "api_key_id", b"api_key_id", "app_id", b"app_id", "attempt", b"attempt", "billed_usage", b"billed_usage", "configuration", b"configuration", "cost", b"cost", "duration_ms", b"duration_ms", "end_user", b"end_user", "error_code", b"error_code", "event_id", b"event_id", "finish_reason", b"finish_reason", "is_stream", b"is_stream", "native_finish_reason", b"native_finish_reason", "operation", b"operation", "provider", b"provider", "provider_kind", b"provider_kind", "raw_usage", b"raw_usage", "recorder", b"recorder", "request_id", b"request_id", "requested_model", b"requested_model", "response_id", b"response_id", "response_model", b"response_model", "started_at", b"started_at", "state", b"state", "system_fingerprint", b"system_fingerprint", "tags", b"tags", "time_to_first_token_ms", b"time_to_first_token_ms", "upstream_model", b"upstream_model", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "usage", b"usage", "usage_source", b"usage_source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__time_to_first_token_ms: _TypeAlias = _typing.Literal["time_to_first_token_ms"]  # noqa: Y015
     _WhichOneofArgType__time_to_first_token_ms: _TypeAlias = _typing.Literal["_time_to_first_token_ms", b"_time_to_first_token_ms"]  # noqa: Y015

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from llm_manager.gateway.ingress.decoding import ModelName
+
 
 class Lenient(msgspec.Struct, frozen=True):
     """Takes unknown fields; what they mean is decided elsewhere."""
@@ -35,7 +37,7 @@ class Metadata(Lenient, frozen=True):
 class CountHead(Lenient, frozen=True):
     """What the gateway itself reads of every request for a count."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     messages: Annotated[list[Raw], Meta(min_length=1)]
 
 

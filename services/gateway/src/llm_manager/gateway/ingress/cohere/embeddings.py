@@ -18,7 +18,7 @@ from llm_manager.core.messages import EmbeddingPurpose, EmbeddingsInput
 from llm_manager.core.usage import UsageReport
 from llm_manager.gateway.ingress.cohere.extension import extension_of
 from llm_manager.gateway.ingress.cohere.usage import meta
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.openai.chat_request import Lenient, Strict
 
 _Purpose = Literal["search_document", "search_query", "classification", "clustering", "image"]
@@ -37,7 +37,7 @@ _FLOAT, _BASE64 = "float", "base64"
 class EmbedHead(Lenient, frozen=True):
     """What the gateway itself reads of every request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
 
 
 class _TextContent(Lenient, frozen=True, tag="text"):

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw
 
+from llm_manager.gateway.ingress.decoding import ModelName
 from llm_manager.gateway.ingress.openai.chat_request import (
     CalledTool,
     ImagePart,
@@ -25,7 +26,7 @@ from llm_manager.gateway.ingress.openai.chat_request import (
 class ChatHead(Lenient, frozen=True):
     """What the gateway itself reads of every request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     messages: Annotated[list[Raw], Meta(min_length=1)]
     stream: bool | None = None
 

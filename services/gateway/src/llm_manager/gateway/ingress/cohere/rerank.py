@@ -17,14 +17,14 @@ from llm_manager.core.messages import RerankInput
 from llm_manager.core.usage import UsageReport
 from llm_manager.gateway.ingress.cohere.extension import extension_of
 from llm_manager.gateway.ingress.cohere.usage import meta
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.openai.chat_request import Lenient, Positive
 
 
 class RerankHead(Lenient, frozen=True):
     """What the gateway itself reads of every request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
 
 
 class _RerankRequest(Lenient, frozen=True):

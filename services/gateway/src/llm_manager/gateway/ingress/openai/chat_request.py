@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from llm_manager.gateway.ingress.decoding import ModelName
+
 
 class Lenient(msgspec.Struct, frozen=True):
     """Takes unknown fields; what they mean is decided elsewhere."""
@@ -28,7 +30,7 @@ class StreamOptions(Lenient, frozen=True):
 class ChatHead(Lenient, frozen=True):
     """What the gateway itself reads of every chat request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     messages: Annotated[list[Raw], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 
 from llm_manager.core.errors import UnsupportedParameter
 from llm_manager.core.messages import ChatInput, Message, Sampling, Text
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.openai.chat_request import Lenient, Natural, Positive, StreamOptions
 from llm_manager.gateway.ingress.openai.extension import extension_of
 from llm_manager.gateway.ingress.openai.parameters import stop_of
@@ -20,7 +20,7 @@ from llm_manager.gateway.ingress.openai.parameters import stop_of
 class CompletionHead(Lenient, frozen=True):
     """What the gateway itself reads of every request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     prompt: Raw
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -12,7 +12,7 @@ from msgspec import Meta, Raw
 
 from llm_manager.core.errors import UnsupportedParameter
 from llm_manager.core.messages import EmbeddingPurpose, EmbeddingsInput
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.openai.chat_request import Lenient
 from llm_manager.gateway.ingress.openai.extension import extension_of
 
@@ -20,7 +20,7 @@ from llm_manager.gateway.ingress.openai.extension import extension_of
 class EmbeddingsHead(Lenient, frozen=True):
     """What the gateway itself reads of every embeddings request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     input: Raw
     user: str | None = None
     encoding_format: Literal["float", "base64"] | None = None

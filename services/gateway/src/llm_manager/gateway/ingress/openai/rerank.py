@@ -16,7 +16,7 @@ from llm_manager.core.errors import UpstreamProtocolError
 from llm_manager.core.messages import RerankInput
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Outcome, Piece
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.money import usd
 from llm_manager.gateway.ingress.openai.chat_request import Lenient, Positive, Strict
 from llm_manager.gateway.ingress.openai.chunks import completed
@@ -29,7 +29,7 @@ _COHERE_V2 = frozenset({"model", "query", "documents", "top_n", "max_tokens_per_
 class RerankHead(Lenient, frozen=True):
     """What the gateway itself reads of every request."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     user: str | None = None
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 
 from llm_manager.core.errors import InvalidRequest, RequestError, UnsupportedParameter
 from llm_manager.core.messages import ChatInput, Message, Text
-from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.decoding import ModelName, decode
 from llm_manager.gateway.ingress.openai.chat_request import AnyMessage, ChatParameters, Strict
 from llm_manager.gateway.ingress.openai.translation import chat_of
 
@@ -30,7 +30,7 @@ _PARAMETERS = frozenset(_Parameters.__struct_fields__)
 class GenerateRequest(Strict, frozen=True, kw_only=True):
     """What a client may send; an unknown field is refused (known-failures B-2)."""
 
-    configuration: Annotated[str, Meta(min_length=1, max_length=512)]
+    configuration: ModelName
     prompt: Annotated[str, Meta(min_length=1)] | None = None
     messages: Annotated[list[AnyMessage], Meta(min_length=1)] | None = None
     parameters: _Parameters | None = None

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from llm_manager.gateway.ingress.decoding import ModelName
 from llm_manager.gateway.ingress.openai.chat_request import CacheControl, Lenient, Strict
 
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -28,7 +29,7 @@ ResponseId = Annotated[str, Meta(min_length=1, max_length=512)]
 class ResponseHead(Lenient, frozen=True, kw_only=True):
     """What the gateway itself reads of every request, also of one that goes through to its provider as it is."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: ModelName
     input: Raw = Raw()
     stream: bool | None = None
     store: bool | None = None

@@ -24,6 +24,7 @@ SELECT
     end_user,
     response_id,
     system_fingerprint,
+    recorder,
     tags,
     input_uncached,
     cache_read,
