@@ -153,8 +153,8 @@ async def test_what_cannot_be_done_is_refused_before_anybody_is_asked(
 
 
 @pytest.mark.requirement("T-9")
-@pytest.mark.parametrize(("hint", "seconds"), [("30", 29), ("1", 0.5), ("soon", 600), ("-1", 600), ("", 600)])
-async def test_a_client_that_says_how_long_it_waits_is_answered_before(
+@pytest.mark.parametrize(("hint", "seconds"), [("30", 30), ("1", 1), ("soon", 600), ("-1", 600), ("", 600)])
+async def test_a_client_that_says_how_long_it_waits_gets_all_of_that_time(
     gateway: FakeGateway, hint: str, seconds: float
 ) -> None:
     await gateway.ask("/ask", {"model": "fast"}, headers={"x-stainless-read-timeout": hint})

@@ -24,7 +24,6 @@ from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
 from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.ingress.openai.schemas import BEARER
 from llm_manager.gateway.ingress.responses.service import RESPONSES, StoredResponses
-from llm_manager.gateway.ingress.responses.socket import DRAIN
 from llm_manager.gateway.ingress.responses.store import ResponseStore
 from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
@@ -88,7 +87,6 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
     if cors_origins:
         # around the edge, so that pages can read errors too
         app.add_middleware(Cors, origins=cors_origins)
-    DRAIN.put(app, drain)
     for router in (*ROUTERS, keys.router, providers.router, usage.router, health.router):
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes

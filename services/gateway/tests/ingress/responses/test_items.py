@@ -16,7 +16,6 @@ from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.messages import OpaqueBlock
 from llm_manager.gateway.ingress.opaque import packed
 from llm_manager.gateway.ingress.responses.items import history, listed, page_of, references_in, resolved, with_input
-from llm_manager.gateway.ingress.responses.memory import Memory
 from llm_manager.gateway.ingress.responses.replay import replayed
 from llm_manager.gateway.ingress.responses.turn import Turn
 from llm_manager.testing.recordings import oracle
@@ -160,19 +159,3 @@ def test_a_replay_has_dense_numbers_and_goes_on_after_any_of_them() -> None:
             json.loads(data) for _, data, _ in oracle().sse_events(replayed(json.dumps(RESPONSE).encode(), after=after))
         ]
         assert rest == events[after + 1 :]
-
-
-def test_memory_keeps_the_last_conversation_while_it_is_small() -> None:
-    first, second = _turn(), _turn(response_id="resp_2")
-    memory = Memory(max_bytes=3 * len(first.response))
-    assert memory.history("resp_1") == ()
-    memory.keep((), first)
-    memory.keep(memory.history("resp_1"), second)
-    assert memory.history("resp_2") == (first, second)
-    assert memory.history("resp_1") == ()
-    memory.forget("resp_1")
-    assert memory.history("resp_2") == (first, second)
-    memory.forget("resp_2")
-    assert memory.history("resp_2") == ()
-    memory.keep((first, first, first), second)
-    assert memory.history("resp_2") == ()

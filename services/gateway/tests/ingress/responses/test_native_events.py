@@ -13,7 +13,6 @@ from llm_manager.core.errors import UpstreamProtocolError, UpstreamTimeout
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Outcome, Piece
-from llm_manager.gateway.ingress.responses.framing import ServerSentEvents
 from llm_manager.gateway.ingress.responses.native_events import NativeResponseEvents, with_usage, without_store
 from llm_manager.gateway.ingress.responses.replay import replayed
 from llm_manager.testing.answers import answer_of_reading, differences
@@ -53,7 +52,7 @@ recorded = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent())
 @pytest.mark.parametrize("recording", _good(is_stream=True), ids=_ids)
 def test_a_recorded_stream_leaves_as_it_came_but_for_its_usage(recording: Recording) -> None:
     events = _events(recording.body)
-    writer = NativeResponseEvents(ServerSentEvents(), with_cost=True)
+    writer = NativeResponseEvents(with_cost=True)
     stream = b"".join(writer.write(Piece(native=(event,))) for event in events) + writer.finish(USED)
     left = _events(stream)
     assert left[:-1] == events[:-1]
@@ -105,7 +104,7 @@ def _problems(response: Any) -> set[tuple[object, ...]]:
 
 
 def test_the_last_event_waits_until_the_attempt_has_ended() -> None:
-    writer = NativeResponseEvents(ServerSentEvents(), with_cost=True)
+    writer = NativeResponseEvents(with_cost=True)
     assert (
         writer.write(Piece(native=(DELTA, COMPLETED))) == b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
     )
@@ -116,7 +115,7 @@ def test_the_last_event_waits_until_the_attempt_has_ended() -> None:
 
 @pytest.mark.requirement("B-6")
 def test_a_broken_stream_ends_with_an_error_in_place_of_the_last_event() -> None:
-    writer = NativeResponseEvents(ServerSentEvents(), with_cost=True)
+    writer = NativeResponseEvents(with_cost=True)
     writer.write(Piece(native=(DELTA, COMPLETED)))
     (event,) = map(json.loads, _events(writer.fail(UpstreamTimeout("Silent."), request_id="r")))
     EVENTS.validate_python(event)
@@ -125,7 +124,7 @@ def test_a_broken_stream_ends_with_an_error_in_place_of_the_last_event() -> None
 
 
 def test_the_last_event_can_still_say_that_nothing_is_stored() -> None:
-    writer = NativeResponseEvents(ServerSentEvents(), with_cost=True)
+    writer = NativeResponseEvents(with_cost=True)
     assert writer.unstored(b"anything") == b"anything"
     writer.write(Piece(native=(COMPLETED,)))
     (event,) = map(json.loads, _events(writer.unstored(writer.finish(USED))))
@@ -133,7 +132,7 @@ def test_the_last_event_can_still_say_that_nothing_is_stored() -> None:
 
 
 def test_what_is_no_event_and_what_has_no_end_are_errors() -> None:
-    writer = NativeResponseEvents(ServerSentEvents(), with_cost=True)
+    writer = NativeResponseEvents(with_cost=True)
     with pytest.raises(UpstreamProtocolError):
         writer.write(Piece(native=(b"[1]",)))
     with pytest.raises(UpstreamProtocolError):

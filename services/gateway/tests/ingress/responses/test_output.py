@@ -32,7 +32,6 @@ from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.opaque import unpacked
 from llm_manager.gateway.ingress.responses.events import Answer, ResponseEvents
-from llm_manager.gateway.ingress.responses.framing import ServerSentEvents, SocketMessages
 from llm_manager.gateway.ingress.responses.shape import Shape, new_response_id
 from llm_manager.gateway.ingress.responses.translation import read_request
 from llm_manager.testing.answers import answer_of_reading, differences
@@ -62,7 +61,7 @@ def _answer(*, with_cost: bool = True, is_stored: bool = True, **body: object) -
 
 
 def _stream(pieces: Iterable[Sequence[Delta]], **body: Any) -> bytes:
-    writer = ResponseEvents(_answer(**body), ServerSentEvents())
+    writer = ResponseEvents(_answer(**body))
     data = b"".join(writer.write(Piece(info=INFO, deltas=tuple(deltas))) for deltas in pieces)
     return data + writer.finish(USED)
 
@@ -224,7 +223,7 @@ def test_an_answer_that_was_cut_is_incomplete(reason: FinishReason, said: str) -
 
 
 def test_an_answer_without_a_finish_is_no_success() -> None:
-    writer = ResponseEvents(_answer(), ServerSentEvents())
+    writer = ResponseEvents(_answer())
     writer.write(Piece(deltas=(TextDelta(text="a"),)))
     with pytest.raises(UpstreamProtocolError):
         writer.finish(USED)
@@ -234,13 +233,13 @@ def test_an_answer_without_a_finish_is_no_success() -> None:
 
 @pytest.mark.requirement("B-6")
 def test_nothing_is_written_before_the_first_step() -> None:
-    writer = ResponseEvents(_answer(), ServerSentEvents())
+    writer = ResponseEvents(_answer())
     assert writer.write(Piece(info=INFO)) == b""
     assert writer.write(Piece(deltas=(ReasoningDelta(text="a"),))).startswith(b"event: response.created\n")
 
 
 def test_a_stream_that_breaks_says_so_twice_and_never_looks_good() -> None:
-    writer = ResponseEvents(_answer(), ServerSentEvents())
+    writer = ResponseEvents(_answer())
     data = writer.write(Piece(deltas=(TextDelta(text="Hel"),)))
     data += writer.fail(UpstreamTimeout("The provider was silent."), request_id="r")
     events = _checked(data)
@@ -259,14 +258,14 @@ def test_a_stream_that_breaks_says_so_twice_and_never_looks_good() -> None:
 
 
 def test_a_stream_can_break_before_its_first_step_after_a_heartbeat() -> None:
-    writer = ResponseEvents(_answer(), ServerSentEvents())
+    writer = ResponseEvents(_answer())
     events = _checked(writer.fail(ProviderRateLimited("Slow down."), request_id="r"))
     assert _types(events) == ["created", "in_progress", "error", "failed"]
     assert events[-1]["response"]["error"]["code"] == "rate_limit_exceeded"
 
 
 def test_the_last_event_can_still_say_that_nothing_is_stored() -> None:
-    writer = ResponseEvents(_answer(), ServerSentEvents())
+    writer = ResponseEvents(_answer())
     written = writer.write(Piece(deltas=(TextDelta(text='say "store":true'), STOP))) + writer.finish(USED)
     events = _checked(writer.unstored(written))
     assert [event["response"]["store"] for event in events if "response" in event] == [True, True, False]
@@ -315,7 +314,7 @@ def test_usage_says_when_it_is_a_guess_or_not_known(outcome: Outcome, usage: obj
 
 
 def test_a_whole_answer_is_the_last_event_of_its_stream() -> None:
-    answer, writer = _answer(with_cost=False), ResponseEvents(_answer(with_cost=False), ServerSentEvents())
+    answer, writer = _answer(with_cost=False), ResponseEvents(_answer(with_cost=False))
     piece = Piece(info=INFO, deltas=(TextDelta(text="Hi"), STOP))
     answer.add(piece)
     whole = msgspec.json.encode(answer.ended(USED))
@@ -323,14 +322,6 @@ def test_a_whole_answer_is_the_last_event_of_its_stream() -> None:
     key, other = json.loads(whole)["id"].removeprefix("resp_"), last["id"].removeprefix("resp_")
     assert json.loads(whole.replace(key.encode(), other.encode())) == last
     assert "cost" not in last["usage"]
-
-
-def test_messages_of_a_socket_are_lines() -> None:
-    writer = ResponseEvents(_answer(), SocketMessages())
-    data = writer.write(Piece(deltas=(TextDelta(text="a\nb"), STOP))) + writer.finish(USED)
-    events = [json.loads(line) for line in data.splitlines()]
-    assert [event["sequence_number"] for event in events] == list(range(9))
-    assert SocketMessages().frame("x", b'{\n"a":1}') == b'{ "a":1}\n'
 
 
 PROVIDERS = ("anthropic", "cohere", "gemini", "groq", "mistral", "ollama", "openai", "openai_compatible", "together")

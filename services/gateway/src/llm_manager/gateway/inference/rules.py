@@ -146,13 +146,11 @@ def estimated_report(*, input_characters: int, output_characters: int) -> UsageR
     return UsageReport(usage, UsageSource.ESTIMATED)
 
 
-def client_deadline(
-    *, limit_seconds: float, read_timeout_header: str | None, is_stream: bool, margin_seconds: float = 1.0
-) -> float:
+def client_deadline(*, limit_seconds: float, read_timeout_header: str | None, is_stream: bool) -> float:
     """Return how long a call may take.
 
-    The SDKs of the Stainless family say how long they wait for bytes. For a whole answer an error that arrives a
-    little earlier is worth more than a client that hangs up; a stream has heartbeats, so the hint does not bound it.
+    The SDKs of the Stainless family say how long they wait for bytes. It is a hint not to work on after they gave up,
+    so it never ends a whole answer earlier than it says; a stream has heartbeats, so it does not bound one.
     """
     if is_stream or not read_timeout_header:
         return limit_seconds
@@ -162,7 +160,7 @@ def client_deadline(
         return limit_seconds
     if not math.isfinite(hint) or hint <= 0:
         return limit_seconds
-    return min(limit_seconds, max(hint - margin_seconds, hint / 2))
+    return min(limit_seconds, hint)
 
 
 def visible_characters(deltas: Iterable[Delta]) -> int:

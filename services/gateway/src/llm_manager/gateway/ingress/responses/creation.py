@@ -20,9 +20,7 @@ from llm_manager.gateway.ingress.asking import Asked
 from llm_manager.gateway.ingress.decoding import decode
 from llm_manager.gateway.ingress.opaque import is_carried_in
 from llm_manager.gateway.ingress.responses.events import Answer, EndedWriter, ResponseEvents
-from llm_manager.gateway.ingress.responses.framing import Framing, ServerSentEvents
 from llm_manager.gateway.ingress.responses.items import history, items_of, kind_of, references_in, resolved, with_input
-from llm_manager.gateway.ingress.responses.memory import Memory
 from llm_manager.gateway.ingress.responses.native_events import NativeResponseEvents, with_usage, without_store
 from llm_manager.gateway.ingress.responses.request import ResponseHead, ResponseRequest, is_given, raw_items
 from llm_manager.gateway.ingress.responses.service import StoredResponses
@@ -42,21 +40,13 @@ class _Ended(msgspec.Struct, frozen=True):
 
 
 class Creation:
-    """One request and its way.
+    """One request and its way."""
 
-    Args:
-        memory: what the client's connection remembers; None where connections remember nothing.
-    """
-
-    def __init__(
-        self, asked: Asked, responses: StoredResponses, *, memory: Memory | None = None, framing: Framing | None = None
-    ) -> None:
+    def __init__(self, asked: Asked, responses: StoredResponses) -> None:
         self.asked = asked
         self.head = decode(asked.body, ResponseHead)
         self.before: Sequence[Turn] = ()
         self._responses = responses
-        self._memory = memory
-        self._framing = framing or ServerSentEvents()
         self.created_at = responses.now()
         _refuse(self.head)
 
@@ -103,7 +93,7 @@ class Creation:
         """
         call = await self._call(is_stream=True)
         shape = self.shape(call.target.upstream_model)
-        writer = ResponseEvents(Answer(shape, with_cost=False, is_stored=self.is_stored), self._framing)
+        writer = ResponseEvents(Answer(shape, with_cost=False, is_stored=self.is_stored))
         written = writer.write(Piece(deltas=(Finish(reason="stop"),))) + writer.finish(Outcome())
         is_kept = await self.keep(call, writer.final or b"", is_upstream=False)
         return written if is_kept else writer.unstored(written)
@@ -147,8 +137,7 @@ class Creation:
         asked.body = with_input(asked.body, [*earlier, *items])
 
     async def _history(self, response_id: str) -> Sequence[Turn]:
-        remembered = () if self._memory is None else self._memory.history(response_id)
-        return remembered or await self._responses.history(self.asked.caller.app_id, response_id)
+        return await self._responses.history(self.asked.caller.app_id, response_id)
 
     async def _resolved(self, items: Sequence[Raw]) -> list[Raw]:
         """Replace references to items of this conversation, and of earlier responses of ours."""
@@ -180,9 +169,9 @@ class Creation:
     def _streamed(self, call: Call) -> Response:
         writer: EndedWriter
         if isinstance(call.input, NativeBody):
-            writer = NativeResponseEvents(self._framing, with_cost=self.asked.with_cost)
+            writer = NativeResponseEvents(with_cost=self.asked.with_cost)
         else:
-            writer = ResponseEvents(self._answer(call), self._framing)
+            writer = ResponseEvents(self._answer(call))
         return KeptStream(self.asked.stream(call, writer), writer, self, call)
 
     def _answer(self, call: Call) -> Answer:
@@ -218,8 +207,6 @@ class Creation:
             input=bytes(self.head.input) or b"[]",
             response=response,
         )
-        if self._memory is not None and ended.status != "failed":
-            self._memory.keep(self.before, turn)
         return await self._responses.keep(turn) if self.is_stored else True
 
 

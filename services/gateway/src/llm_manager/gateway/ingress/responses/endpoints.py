@@ -24,7 +24,6 @@ from llm_manager.gateway.ingress.responses.items import listed, page_of
 from llm_manager.gateway.ingress.responses.replay import replayed
 from llm_manager.gateway.ingress.responses.service import RESPONSES
 from llm_manager.gateway.ingress.responses.shape import counts, key_of, new_response_id, usage_of
-from llm_manager.gateway.ingress.responses.socket import answer_over_socket
 from llm_manager.gateway.ingress.responses.translation import messages_of
 from llm_manager.gateway.ingress.responses.turns import DIALECT
 from llm_manager.gateway.ingress.routing import LeanRoute
@@ -100,9 +99,6 @@ async def compact_response(request: Request) -> Response:
         "usage": usage_of(answer.outcome, with_cost=asked.with_cost) or _estimated(asked, output.text),
     }
     return asked.respond(msgspec.json.encode(body), answer)
-
-
-router.add_api_websocket_route("/responses", answer_over_socket)
 
 
 @router.get("/responses/{response_id}", openapi_extra=schemas.RETRIEVE, responses=schemas.RETRIEVE_RESPONSES)

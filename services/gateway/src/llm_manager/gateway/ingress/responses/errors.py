@@ -1,11 +1,10 @@
-"""Errors in OpenAI's shape: bodies, the error event of a stream, the error of a failed response, WebSocket errors."""
+"""Errors in OpenAI's shape: bodies, the error event of a stream, the error of a failed response."""
 
 from __future__ import annotations
 
 import msgspec
 
 from llm_manager.core.errors import (
-    InternalError,
     LimitReached,
     LlmManagerError,
     NotFound,
@@ -15,10 +14,6 @@ from llm_manager.core.errors import (
     UpstreamRefused,
 )
 from llm_manager.gateway import errors as openai
-from llm_manager.gateway.errors import Headers
-
-# What an HTTP client would have acted on.
-_TOLD_HEADERS = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry", b"x-request-id"})
 
 
 def not_found(response_id: str) -> NotFound:
@@ -60,39 +55,6 @@ def error_event(error: LlmManagerError, *, sequence_number: int) -> dict[str, ob
         "sequence_number": sequence_number,
         "error": members,
     }
-
-
-def socket_error(body: bytes, *, status: int, headers: Headers) -> bytes:
-    """Return the message that tells a WebSocket client why its request was refused.
-
-    Args:
-        body: the answer that the request would have got over HTTP, `headers` its headers.
-    """
-    error: dict[str, object] = msgspec.json.decode(body, type=dict[str, dict[str, object]])["error"]
-    told = {name.decode(): value.decode("latin-1") for name, value in headers if name in _TOLD_HEADERS}
-    return msgspec.json.encode({"type": "error", "status": status, "error": {**error, "headers": told}})
-
-
-def broken_answer() -> bytes:
-    """Return the message that an answer over a WebSocket broke off; over HTTP the connection ends instead."""
-    error = InternalError("The gateway failed; its log of this request says more.")
-    return socket_error(openai.error_body(error), status=error.http_status, headers=[])
-
-
-def connection_limit(seconds: float) -> bytes:
-    """Return the message with which a connection is closed that was open for as long as it may be."""
-    return msgspec.json.encode(
-        {
-            "type": "error",
-            "status": 400,
-            "error": {
-                "type": "invalid_request_error",
-                "code": "websocket_connection_limit_reached",
-                "message": f"This connection was open for {seconds / 60:g} minutes; open a new one to go on.",
-                "param": None,
-            },
-        }
-    )
 
 
 def failure(error: LlmManagerError) -> dict[str, object]:

@@ -19,9 +19,11 @@ from llm_manager.gateway.inference.rules import Outcome, Piece, visible_characte
 from llm_manager.gateway.ingress.native import EVENT_STREAM
 from llm_manager.gateway.ingress.responses.answer import Members, Output
 from llm_manager.gateway.ingress.responses.errors import error_event, failure
-from llm_manager.gateway.ingress.responses.framing import Framing
 from llm_manager.gateway.ingress.responses.shape import Shape, key_of, usage_of
 from llm_manager.gateway.ingress.writer import AnswerWriter
+from llm_manager.kit.sse import comment, data_event
+
+PING = comment("ping")
 
 
 class EndedWriter(AnswerWriter, Protocol):
@@ -97,12 +99,11 @@ class ResponseEvents:
 
     media_type = EVENT_STREAM
 
-    def __init__(self, answer: Answer, framing: Framing) -> None:
-        self.ping = framing.ping
+    def __init__(self, answer: Answer) -> None:
+        self.ping = PING
         self.characters = 0
         self.final: bytes | None = None
         self._answer = answer
-        self._framing = framing
         self._number = 0
         self._last: tuple[bytes, Members] = (b"", {})
 
@@ -132,7 +133,7 @@ class ResponseEvents:
         if not frame or not isinstance(response, dict):
             return data
         changed = msgspec.json.encode({**event, "response": {**response, "store": False}})
-        return data.replace(frame, self._framing.frame(str(event["type"]), changed))
+        return data.replace(frame, data_event(changed, event=str(event["type"])))
 
     def _opened(self, *, is_due: bool) -> bytes:
         if self._number or not is_due:
@@ -152,4 +153,4 @@ class ResponseEvents:
         kind = str(members["type"])
         event = msgspec.json.encode({"type": kind, "sequence_number": self._number, **members})
         self._number += 1
-        return self._framing.frame(kind, event)
+        return data_event(event, event=kind)

@@ -18,7 +18,8 @@ from llm_manager.gateway.ingress.money import usd
 from llm_manager.gateway.ingress.native import EVENT_STREAM
 from llm_manager.gateway.ingress.prompt import answer_characters
 from llm_manager.gateway.ingress.responses.errors import error_event
-from llm_manager.gateway.ingress.responses.framing import Framing
+from llm_manager.gateway.ingress.responses.events import PING
+from llm_manager.kit.sse import data_event
 
 Members = dict[str, object]
 
@@ -46,11 +47,10 @@ class NativeResponseEvents:
 
     media_type = EVENT_STREAM
 
-    def __init__(self, framing: Framing, *, with_cost: bool) -> None:
-        self.ping = framing.ping
+    def __init__(self, *, with_cost: bool) -> None:
+        self.ping = PING
         self.characters = 0
         self.final: bytes | None = None
-        self._framing = framing
         self._with_cost = with_cost
         self._number = 0
         self._end: tuple[str, bytes] | None = None
@@ -67,13 +67,13 @@ class NativeResponseEvents:
         kind, event = self._end
         members = _members.decode(event)
         self.final = with_usage(bytes(members["response"]), outcome, with_cost=self._with_cost)
-        self._frame = self._framing.frame(kind, _with_response(members, self.final))
+        self._frame = data_event(_with_response(members, self.final), event=kind)
         return self._frame
 
     def fail(self, error: LlmManagerError, *, request_id: str) -> bytes:  # noqa: ARG002 # it is in the headers
         """See `writer.AnswerWriter`."""
         event = msgspec.json.encode(error_event(error, sequence_number=self._number))
-        return self._framing.frame("error", event)
+        return data_event(event, event="error")
 
     def unstored(self, data: bytes) -> bytes:
         """See `events.EndedWriter`."""
@@ -81,7 +81,7 @@ class NativeResponseEvents:
             return data
         kind, event = self._end
         changed = _with_response(_members.decode(event), without_store(self.final))
-        return data.replace(self._frame, self._framing.frame(kind, changed))
+        return data.replace(self._frame, data_event(changed, event=kind))
 
     def _passed(self, event: bytes) -> bytes:
         try:
@@ -96,7 +96,7 @@ class NativeResponseEvents:
             return b""
         if seen.sequence_number is not None:
             self._number = seen.sequence_number + 1
-        return self._framing.frame(seen.type, event)
+        return data_event(event, event=seen.type)
 
 
 def with_usage(response: bytes, outcome: Outcome, *, with_cost: bool) -> bytes:

@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from llm_manager.gateway.ingress.responses.framing import ServerSentEvents
+from llm_manager.kit.sse import data_event
 
 Members = dict[str, object]
 
@@ -24,12 +24,11 @@ def replayed(response: bytes, *, after: int | None) -> bytes:
     Args:
         after: number of the last event that is not wanted again; None for all of them.
     """
-    framing = ServerSentEvents()
     frames: list[bytes] = []
     for number, event in enumerate(_events(msgspec.json.decode(response, type=Members))):
         if after is None or number > after:
             kind = str(event["type"])
-            frames.append(framing.frame(kind, msgspec.json.encode({**event, "sequence_number": number})))
+            frames.append(data_event(msgspec.json.encode({**event, "sequence_number": number}), event=kind))
     return b"".join(frames)
 
 
