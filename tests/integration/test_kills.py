@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx2
@@ -12,11 +13,25 @@ import pytest
 from counting_provider import CACHED_TOKENS, COMPLETION_TOKENS, MODEL_PLAIN, MODEL_SLOW, PROMPT_TOKENS, CountingProvider
 from ledger import Json, events
 
-from llm_manager.testing.stack import Stack, wait_until
+from llm_manager.testing.stack import Stack, running_stack, wait_until
 
 _CALLERS = 8
 # A stalled client would wait for ever; a typed error arrives after the silence limit of the bus (7 s) at the latest.
 _HANG_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def stack(provider: CountingProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The product, with short times for requests and for looking for those that nobody recorded."""
+    environment = {
+        "OPENAI_API_KEY": "sk-counting-provider",
+        "OPENAI_BASE_URL": provider.base_url,
+        "LLM_MANAGER_GATEWAY_REQUEST_TIMEOUT_SECONDS": "15",
+        "LLM_MANAGER_USAGE_RECONCILE_SECONDS": "1",
+        "LLM_MANAGER_USAGE_RECONCILE_GRACE_SECONDS": "3",
+    }
+    with running_stack(tmp_path_factory.mktemp("kills"), environment=environment) as running:
+        yield running
 
 
 @dataclass
@@ -44,7 +59,7 @@ async def _call(client: httpx2.AsyncClient, request_id: str, *, model: str, is_s
     return "ok"
 
 
-async def _load(stack: Stack, prefix: str, stop: asyncio.Event) -> Load:
+async def _load(stack: Stack, prefix: str, stop: asyncio.Event, *, slow_callers: int) -> Load:
     load = Load()
     headers = {"authorization": f"Bearer {stack.api_key}"}
 
@@ -54,7 +69,7 @@ async def _load(stack: Stack, prefix: str, stop: asyncio.Event) -> Load:
             while not stop.is_set():
                 turn += 1
                 request_id = f"{prefix}-{number}-{turn}"
-                model = MODEL_SLOW if number == 0 else MODEL_PLAIN
+                model = MODEL_SLOW if number < slow_callers else MODEL_PLAIN
                 load.seen[request_id] = await _call(client, request_id, model=model, is_stream=turn % 2 == 0)
                 await asyncio.sleep(0.02)
 
@@ -64,12 +79,13 @@ async def _load(stack: Stack, prefix: str, stop: asyncio.Event) -> Load:
     return load
 
 
-async def _kill_under_load(stack: Stack, service: str) -> Load:
+async def _kill_under_load(stack: Stack, *services: str, slow_callers: int = 1) -> Load:
     """Return what the callers saw, after a fresh request is answered again."""
     stop = asyncio.Event()
-    task = asyncio.create_task(_load(stack, f"kill-{service}", stop))
+    service = "-".join(services)
+    task = asyncio.create_task(_load(stack, f"kill-{service}", stop, slow_callers=slow_callers))
     await asyncio.sleep(0.4)
-    await asyncio.to_thread(stack.kill, service)
+    await asyncio.gather(*(asyncio.to_thread(stack.kill, name) for name in services))
     killed_at = time.monotonic()
     await asyncio.to_thread(_wait_until_answered, stack, service)
     print(f"kill of {service}: answered again after {time.monotonic() - killed_at:.1f} s")  # noqa: T201 (a figure to see with -s)
@@ -105,7 +121,7 @@ def _settled(stack: Stack, provider: CountingProvider) -> list[Json]:
         return set(provider.books) <= {row["request_id"] for row in rows}
 
     wait_until(
-        complete, timeout_seconds=30, what="every request of the provider's books in the ledger", every_seconds=0.3
+        complete, timeout_seconds=60, what="every request of the provider's books in the ledger", every_seconds=0.3
     )
     return rows
 
@@ -126,3 +142,18 @@ async def test_kill_loses_and_doubles_nothing(stack: Stack, provider: CountingPr
         assert row["state"] == "ok"
         counted = row["usage"]["input_total"], row["usage"]["cache_read"], row["usage"]["output_total"]
         assert counted == (PROMPT_TOKENS, CACHED_TOKENS, COMPLETION_TOKENS)
+
+
+@pytest.mark.requirement("L-4", "L-17")
+@pytest.mark.parametrize("pair", [("gateway", "providers"), ("providers", "nats"), ("usage", "gateway")], ids="-".join)
+async def test_kill_of_two_at_once_leaves_a_row_of_everything_that_was_spent(
+    stack: Stack, provider: CountingProvider, pair: tuple[str, str]
+) -> None:
+    load = await _kill_under_load(stack, *pair, slow_callers=_CALLERS - 2)
+
+    assert "hang" not in load.seen.values(), Counter(load.seen.values())
+    rows = await asyncio.to_thread(_settled, stack, provider)
+    assert {name: n for name, n in Counter(row["request_id"] for row in rows).items() if n > 1} == {}
+    by_request = {row["request_id"]: row for row in rows}
+    assert {by_request[name]["state"] for name, outcome in load.seen.items() if outcome == "ok"} == {"ok"}
+    assert {row["cost_state"] for row in rows if row["error_code"] == "worker_lost"} <= {"unpriced"}
