@@ -92,7 +92,9 @@ def test_structured_output(name: str, stack: Stack) -> None:
 
 @pytest.mark.requirement("S34")
 def test_embeddings(name: str, stack: Stack) -> None:
-    vectors = client_of(name, stack).embeddings.create(model=EMBEDDING_MODEL, input=["aa", "b"])
+    # OpenAI's SDK asks for base64 by itself, and with strict validation takes what it asked for as wrong
+    relaxed = {"_strict_response_validation": False} if name == "openai" else {}
+    vectors = client_of(name, stack, **relaxed).embeddings.create(model=EMBEDDING_MODEL, input=["aa", "b"])
     assert [item.index for item in vectors.data] == [0, 1]
     assert vectors.data[0].embedding[0] == 2.5
     assert len(vectors.data[1].embedding) == 8
@@ -188,7 +190,7 @@ def test_legacy_completions(stack: Stack) -> None:
 
 @pytest.mark.requirement("S34")
 def test_dimensions_and_base64(stack: Stack) -> None:
-    client = client_of("openai", stack)
+    client = client_of("openai", stack, _strict_response_validation=False)
     plain = client.embeddings.create(model=EMBEDDING_MODEL, input="aa", dimensions=3, encoding_format="float")
     packed = client.embeddings.create(model=EMBEDDING_MODEL, input="aa", dimensions=3)
     assert len(plain.data[0].embedding) == 3

@@ -23,7 +23,6 @@ from llm_manager.usage.prices.store import PriceBooks, load_book
 
 MakeEvent = Callable[..., event_pb2.UsageRecorded]
 Deliver = Callable[..., Delivered]
-NOW = datetime.now(UTC)
 
 
 async def start(bus: Bus, recorded: event_pb2.UsageRecorded | None, *, ends_at: datetime, name: str) -> None:
@@ -46,7 +45,8 @@ async def test_an_attempt_that_nobody_accounted_for_becomes_a_row_once(
     await clickhouse.command("TRUNCATE TABLE usage.checkpoints")
     recorded, lost, running = (make_event(request_id=name) for name in ("recorded", "lost", "running"))
     await ledger.handle([deliver(recorded)])
-    over, later = NOW - timedelta(minutes=2), NOW + timedelta(minutes=5)
+    now = datetime.now(UTC)
+    over, later = now - timedelta(minutes=2), now + timedelta(minutes=5)
     async with connect(mortal_nats_server.url, name="test") as bus:
         await ensure_streams(bus)
         await start(bus, recorded, ends_at=over, name="recorded")
@@ -83,6 +83,6 @@ async def test_a_stream_that_was_made_anew_is_looked_through_from_its_start(
     await store.set_checkpoint("reconciler", 1_000_000)
     async with connect(mortal_nats_server.url, name="test") as bus:
         await ensure_streams(bus)
-        await start(bus, make_event(request_id="lost"), ends_at=NOW - timedelta(minutes=2), name="lost")
+        await start(bus, make_event(request_id="lost"), ends_at=datetime.now(UTC) - timedelta(minutes=2), name="lost")
 
         assert await Reconciler(bus, store, grace_seconds=60).look() == 1

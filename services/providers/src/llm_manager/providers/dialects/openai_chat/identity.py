@@ -15,7 +15,7 @@ class Identity:
 
     def __init__(self) -> None:
         self._id: str | None = None
-        self._created = 0
+        self._created: int | None = None
         self._model: str | None = None
 
     @property
@@ -27,7 +27,8 @@ class Identity:
         """Return whether a chunk says the same as those before it; what was not said before is remembered."""
         self._id = self._id or chunk.id
         # Azure's first chunk says what was filtered and has no id, no model, and the time 0.
-        self._created = self._created or unix_seconds(chunk.created)
+        if chunk.created is not None:
+            self._created = self._created or unix_seconds(chunk.created)
         self._model = self._model or chunk.model
         # 1700000000.0 equals 1700000000, but clients in typed languages read a whole number only.
         is_same_time = type(chunk.created) is int and chunk.created == self._created
@@ -36,7 +37,8 @@ class Identity:
     def settle(self, new_id: NewId) -> None:
         """Make up what the answer's first words left out: every chunk has these members, and clients read them."""
         self._id = self._id or new_id()
-        self._created = self._created or int(time.time())
+        if self._created is None:
+            self._created = int(time.time())
         self._model = self._model or ""
 
     def impose(self, document: Json) -> None:
