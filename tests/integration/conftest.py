@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 from counting_provider import CountingProvider, counting_provider
 
 from llm_manager.testing.stack import Stack, running_stack
+
+
+@pytest.fixture(autouse=True)
+def connections_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what the SDKs opened: as garbage of a later test it would warn there, and warnings are errors."""
+    opened: list[httpx.Client] = []
+    make = httpx.Client.__init__
+
+    # Any: the parameters are httpx's
+    def make_and_remember(client: httpx.Client, *arguments: Any, **options: Any) -> None:
+        make(client, *arguments, **options)
+        opened.append(client)
+
+    monkeypatch.setattr(httpx.Client, "__init__", make_and_remember)
+    yield
+    for client in opened:
+        client.close()
 
 
 @pytest.fixture(scope="module")
