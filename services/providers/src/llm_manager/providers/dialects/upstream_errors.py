@@ -92,10 +92,9 @@ def _error(
         )
     if status < 400:
         # Credentials are not sent anywhere else. Where it leads may be of an inner network, so it is not shown.
-        return UpstreamRefused(
+        return UpstreamProtocolError(
             f"{facts.title} answered with a redirect ({status}), which is not followed: correct the base URL.",
             upstream=failure,
-            http_status=502,
         )
     if status < 500:
         return UpstreamRefused(message, upstream=failure, param=param, http_status=status)
