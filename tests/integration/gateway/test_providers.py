@@ -22,7 +22,8 @@ async def _listed(client: httpx2.AsyncClient) -> dict[str, dict[str, Any]]:
 
 
 async def test_every_provider_is_listed_with_its_origin_and_without_secrets(start: Any) -> None:
-    async with start(environ=GIVEN) as served, httpx2.AsyncClient(base_url=served.url, auth=ADMIN) as admin:
+    given = {**GIVEN, "OPENAI_BASE_URL": "http://y/v1"}
+    async with start(environ=given) as served, httpx2.AsyncClient(base_url=served.url, auth=ADMIN) as admin:
         now = await _listed(admin)
     assert {name: item["origin"] for name, item in now.items()} == {
         "custom": "environment",
@@ -47,6 +48,15 @@ async def test_every_provider_is_listed_with_its_origin_and_without_secrets(star
         "models": models,
     }
     assert (later["custom"]["origin"], later["custom"]["kept_variables"]) == ("kept", ["CUSTOM_BASE_URL"])
+
+
+async def test_a_kept_key_is_not_sent_to_a_new_address(start: Any) -> None:
+    async with start(environ=GIVEN):
+        pass
+    async with start(environ={"OPENAI_BASE_URL": "http://stranger/v1"}) as served:
+        assert "openai" not in served.gateway.parts.catalogue.snapshot.providers
+    async with start(environ={}) as served:
+        assert served.gateway.parts.catalogue.snapshot.providers["openai"].credential
 
 
 async def test_a_kept_provider_is_gone_for_good_when_it_is_removed(start: Any, tmp_path: Path) -> None:

@@ -62,7 +62,11 @@ def test_what_a_variable_gave_stays_and_each_one_set_now_replaces_its_part() -> 
     new_key = wanted(FACTS, {"OPENAI_API_KEY": "sk-2"}, answering=NOBODY, kept=kept)
     assert new_key.providers[0] == WantedProvider("openai", "http://before/v1", "sk-2")
     new_place = wanted(FACTS, {"OPENAI_BASE_URL": "http://now/v1"}, answering=NOBODY, kept=kept)
-    assert new_place.providers[0] == WantedProvider("openai", "http://now/v1", keeps_credential=True)
+    assert "openai" not in {provider.kind for provider in new_place.providers}
+    same_place = wanted(FACTS, {"OPENAI_BASE_URL": "http://before/v1"}, answering=NOBODY, kept=kept)
+    assert same_place.providers[0] == WantedProvider("openai", "http://before/v1", keeps_credential=True)
+    home = wanted(FACTS, {"OPENAI_BASE_URL": "https://x"}, answering=NOBODY, kept={"openai": Kept(has_credential=True)})
+    assert "openai" not in {provider.kind for provider in home.providers}
 
 
 def test_a_kept_local_provider_is_not_looked_for_elsewhere() -> None:

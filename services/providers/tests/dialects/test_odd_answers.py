@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dialects import main_dialect
 
-from llm_manager.core.errors import LlmManagerError, UpstreamRefused
+from llm_manager.core.errors import LlmManagerError, UpstreamProtocolError
 from llm_manager.core.facts import load_facts
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.kit.lenient_json import mended
@@ -201,7 +201,7 @@ def test_page_and_redirect_are_told_in_a_sentence() -> None:
 
     assert "title '502 Bad Gateway'" in str(bad)
     assert len(str(bad)) < 200
-    assert isinstance(away, UpstreamRefused)
+    assert isinstance(away, UpstreamProtocolError)
     assert "redirect (307)" in str(away)
     assert "10.0.0.1" not in str(away)
     assert len(str(error_in_stream(CUSTOM, page))) < 200

@@ -158,11 +158,13 @@ def _is_wanted(fact: Facts, provider: WantedProvider, answering: frozenset[str])
 
 
 def _provider(fact: Facts, environ: Mapping[str, str], kept: Kept) -> WantedProvider:
-    credential = environ.get(fact.credential_env, "")
+    credential, base_url = environ.get(fact.credential_env, ""), environ.get(fact.base_url_env, "")
+    # A key was given for one address; at another it would be handed to a stranger.
+    is_same_address = base_url in ("", kept.base_url or fact.base_url)
     return WantedProvider(
         kind=fact.kind,
         # empty means the base URL of the facts, which may change with a release
-        base_url=environ.get(fact.base_url_env, "") or kept.base_url,
+        base_url=base_url or kept.base_url,
         credential=credential,
-        keeps_credential=kept.has_credential and not credential,
+        keeps_credential=kept.has_credential and not credential and is_same_address,
     )
