@@ -11,6 +11,7 @@
     │   │   ├── ModelNotFound            404  model_not_found
     │   │   └── PreviousResponseNotFound 404  previous_response_not_found
     │   ├── MethodNotAllowed             405  method_not_allowed
+    │   ├── RequestTimedOut              408  request_timeout
     │   ├── Conflict                     409  conflict
     │   ├── BodyTooLarge                 413  request_too_large
     │   └── UnsupportedMediaType         415  unsupported_media_type
@@ -143,9 +144,16 @@ class PreviousResponseNotFound(NotFound):
 
 
 class MethodNotAllowed(RequestError):
-    """The address exists, the method does not."""
+    """The address exists, the method does not; it takes those in `allowed`."""
 
     code, http_status, grpc_status = "method_not_allowed", 405, "UNIMPLEMENTED"
+    allowed: tuple[str, ...] = ()
+
+
+class RequestTimedOut(RequestError):
+    """The request stopped coming before it was complete; nothing was spent, and it may be sent again."""
+
+    code, http_status, grpc_status, retryable = "request_timeout", 408, "DEADLINE_EXCEEDED", True
 
 
 class Conflict(RequestError):

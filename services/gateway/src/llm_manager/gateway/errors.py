@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import msgspec
 
@@ -25,20 +24,6 @@ Headers = list[tuple[bytes, bytes]]
 _RETRIED_BY_CLIENTS = frozenset({408, 409, 429})
 
 
-class RequestTimedOut(RequestError):
-    """The request stopped coming before it was complete; nothing was spent, and it may be sent again."""
-
-    code, http_status, retryable = "request_timeout", 408, True
-
-
-class MethodRefused(MethodNotAllowed):
-    """The address takes only the methods in `allowed`."""
-
-    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
-        super().__init__(message)
-        self.allowed = allowed
-
-
 def error_body(error: LlmManagerError) -> bytes:
     """Render an error. What a provider refused keeps the provider's own words."""
     code: str | None = error.code
@@ -54,7 +39,7 @@ def error_headers(error: LlmManagerError) -> Headers:
     headers: Headers = [(b"content-type", b"application/json")]
     if isinstance(error, AuthenticationFailed):
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, MethodRefused):
+    if isinstance(error, MethodNotAllowed) and error.allowed:
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     if error.retry_after_seconds is not None:
         milliseconds = max(0, math.ceil(error.retry_after_seconds * 1000))

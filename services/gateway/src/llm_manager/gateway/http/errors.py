@@ -9,8 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from llm_manager.core.errors import InvalidRequest, LlmManagerError, RouteNotFound
-from llm_manager.gateway.errors import MethodRefused
+from llm_manager.core.errors import InvalidRequest, LlmManagerError, MethodNotAllowed, RouteNotFound
 from llm_manager.gateway.http.addresses import methods_at, right_address
 
 
@@ -30,7 +29,9 @@ async def _http(request: Request, error: Exception) -> NoReturn:
         raise RouteNotFound(f"Unknown request URL: {where}. {_advice(request)}")
     if status == 405:
         allowed = methods_at(request, request.scope["path"])
-        raise MethodRefused(f"{where}: this address takes {' and '.join(allowed)} only.", allowed=allowed)
+        refused = MethodNotAllowed(f"{where}: this address takes {' and '.join(allowed)} only.")
+        refused.allowed = tuple(allowed)
+        raise refused
     detail = str(error.detail)[:500] if isinstance(error, HTTPException) else "failed"
     if status < 500:
         raise InvalidRequest(f"{where}: {detail}.", http_status=status)

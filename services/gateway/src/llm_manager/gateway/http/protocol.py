@@ -9,9 +9,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from llm_manager.core.errors import Draining, InvalidRequest, LlmManagerError, Overloaded
+from llm_manager.core.errors import Draining, InvalidRequest, LlmManagerError, Overloaded, RequestTimedOut
 from llm_manager.core.ids import uuid7
-from llm_manager.gateway.errors import RequestTimedOut, error_body, error_headers
+from llm_manager.gateway.errors import error_body, error_headers
 from llm_manager.gateway.http.connections import Connections
 from llm_manager.gateway.http.cycle import Cycle
 from llm_manager.gateway.http.metrics import CONNECTIONS_ENDED
