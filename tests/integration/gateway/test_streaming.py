@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -25,6 +26,8 @@ from llm_manager.testing.answering_worker import (
     native,
     text,
 )
+from llm_manager.usage.ledger.events_wire import from_proto
+from llm_manager.usage.ledger.rules import examine
 
 CHAT = "/v1/chat/completions"
 
@@ -219,3 +222,17 @@ async def test_the_gateway_accounts_for_a_worker_that_dies(
     assert (event.usage.input_uncached, event.usage.output_text) == ((1, 2) if seen else (0, 0))
     assert event.request_id == answer.headers["x-request-id"]
     assert event.provider_kind == "echo"
+
+
+@pytest.mark.requirement("L-4")
+async def test_what_no_worker_took_is_recorded_as_costing_nothing(start: Any, bus: Bus) -> None:
+    async with start() as gateway, _heard(bus, "llm.v1.usage.recorded.>") as heard:
+        async with httpx2.AsyncClient(base_url=gateway.url, headers=gateway.bearer, timeout=10) as client:
+            answer = await client.post(CHAT, json=STREAM)
+        async with asyncio.timeout(3):
+            event = event_pb2.UsageRecorded.FromString(await heard.get())
+    assert (answer.status_code, event.error_code) == (503, "no_worker")
+    assert (event.usage_source, event.recorder) == (event_pb2.USAGE_SOURCE_NONE, event_pb2.RECORDER_GATEWAY)
+    assert (event.cost.state, event.cost.total_picousd) == (event_pb2.COST_STATE_PRICED, 0)
+    assert event.cost.HasField("total_picousd")
+    assert examine(from_proto(event), now=datetime.now(UTC), books={}).defects == ()

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from llm_manager.contracts.events.v1 import inference_events_pb2 as events_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import LlmManagerError
-from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
+from llm_manager.core.usage import FREE_OPERATIONS, UsageReport, UsageSource
 from llm_manager.gateway.inference.rules import Call
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.names import EVENT_COMPLETED, EVENT_STARTED, usage_subject
@@ -79,7 +79,10 @@ class InferenceEvents:
 
 @dataclass(frozen=True, slots=True)
 class LostAttempt:
-    """An attempt that a worker accepted and did not account for. `started_at` in Unix seconds."""
+    """An attempt that no worker accounts for. `started_at` in Unix seconds.
+
+    The source of `report` is NONE when it went to nobody, so that it cost nothing.
+    """
 
     call: Call
     attempt_id: str
@@ -185,6 +188,9 @@ def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
     event.error_code = attempt.error_code
     event.usage.CopyFrom(usage_to_proto(attempt.report.usage))
     event.usage_source = SOURCES[attempt.report.source]
-    event.cost.state = event_pb2.COST_STATE_UNPRICED
+    if attempt.report.source is UsageSource.NONE:
+        event.cost.CopyFrom(event_pb2.Cost(state=event_pb2.COST_STATE_PRICED, total_picousd=0))
+    else:
+        event.cost.state = event_pb2.COST_STATE_UNPRICED
     event.recorder = event_pb2.RECORDER_GATEWAY
     return event

@@ -12,12 +12,14 @@ from llm_manager.core.errors import (
     DeadlineExceeded,
     InvalidRequest,
     LlmManagerError,
+    NoWorker,
     RequestCancelled,
     WorkerLost,
 )
 from llm_manager.core.facts import Capability, Facts
 from llm_manager.core.ids import uuid7
 from llm_manager.core.messages import ChatInput
+from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.client import Answer, WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempt, LostAttempts
 from llm_manager.gateway.inference.profile import check_capabilities, check_size, may_lack
@@ -161,8 +163,8 @@ class Inference:
                         span.set_attributes(_used(run))
         except LlmManagerError as error:
             error_code = error.code
-            if run is not None and run.worker_id and isinstance(error, _LOST) and not error.detail:
-                report = estimated_report(input_characters=input_characters(), output_characters=run.output_characters)
+            report = _unaccounted(run, error, input_characters)
+            if report is not None:
                 duration_ms = _milliseconds(began)
                 self._lost.record(LostAttempt(call, attempt_id, 1, started_at, duration_ms, report, error_code))
             raise
@@ -178,6 +180,16 @@ class Inference:
             await self._events.completed(
                 call, at=self._clock(), error_code=error_code, attempts=1, duration_ms=_milliseconds(began)
             )
+
+
+def _unaccounted(run: Run | None, error: LlmManagerError, input_characters: Callable[[], int]) -> UsageReport | None:
+    """Return what an attempt used that no worker accounts for; None when one does, or when nobody was told of it."""
+    if isinstance(error, NoWorker) or (run is None and not isinstance(error, BusUnavailable)):
+        # It was said to start and went to nobody, so nobody else can say that it cost nothing.
+        return UsageReport(Usage(), UsageSource.NONE)
+    if run is not None and run.worker_id and isinstance(error, _LOST) and not error.detail:
+        return estimated_report(input_characters=input_characters(), output_characters=run.output_characters)
+    return None
 
 
 def _milliseconds(began: float) -> int:

@@ -273,7 +273,8 @@ def _lines_defect(attempt: Attempt) -> Defect | None:
 def _prices_defect(attempt: Attempt, books: Mapping[str, PriceBook]) -> Defect | None:
     """Return what the book that the event names says against its lines."""
     money = attempt.money
-    if money.state is not CostState.PRICED:
+    if money.state is not CostState.PRICED or not money.lines:
+        # nothing that was used costs nothing, by every book
         return None
     book = books.get(money.price_version)
     if book is None:
