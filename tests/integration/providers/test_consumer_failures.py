@@ -238,7 +238,7 @@ async def test_usage_behind_an_error_still_counts(asker: Asker, upstream: FakeUp
         (400, UpstreamRefused, 400),
         (404, UpstreamRefused, 404),
         (422, UpstreamRefused, 422),
-        (302, UpstreamRefused, 502),
+        (302, UpstreamProtocolError, 502),
         (401, UpstreamCredentialsExhausted, 502),
         (402, UpstreamCredentialsExhausted, 502),
         (403, UpstreamCredentialsExhausted, 502),
