@@ -86,3 +86,16 @@ async def test_a_stream_that_was_made_anew_is_looked_through_from_its_start(
         await start(bus, make_event(request_id="lost"), ends_at=datetime.now(UTC) - timedelta(minutes=2), name="lost")
 
         assert await Reconciler(bus, store, grace_seconds=60).look() == 1
+
+
+async def test_an_attempt_without_a_usable_id_holds_up_no_other(
+    mortal_nats_server: NatsServer, clickhouse: ClickHouse, make_event: MakeEvent
+) -> None:
+    store, over = LedgerStore(clickhouse), datetime.now(UTC) - timedelta(minutes=2)
+    await clickhouse.command("TRUNCATE TABLE usage.checkpoints")
+    async with connect(mortal_nats_server.url, name="test") as bus:
+        await ensure_streams(bus)
+        await start(bus, make_event(event_id="no id", request_id="bad"), ends_at=over, name="bad")
+        await start(bus, make_event(request_id="lost"), ends_at=over, name="lost")
+
+        assert await Reconciler(bus, store, grace_seconds=60).look() == 1

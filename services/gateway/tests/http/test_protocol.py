@@ -160,6 +160,7 @@ async def test_a_client_that_leaves_cancels_the_work(client: Client, edged: Edge
     async with asyncio.timeout(DEADLINE_SECONDS):
         await edged.app.cancelled.wait()
         await edged.drain.finished()
+    assert edged.app.cancelled.is_set()
 
 
 async def test_a_path_keeps_its_escapes_apart(client: Client) -> None:

@@ -28,6 +28,7 @@ from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.names import EVENT_STARTED, STREAM_EVENTS, usage_subject
 from llm_manager.kit.bus.publisher import publish_durable
 from llm_manager.usage.ledger.metrics import LEDGER_ATTEMPTS_RECONCILED
+from llm_manager.usage.ledger.rules import UnusableEventError, parse_event_id
 from llm_manager.usage.ledger.store import LedgerStore
 
 ERROR_CODE = "worker_lost"
@@ -130,7 +131,7 @@ class Reconciler:
                 continue
             if started.ends_at.ToNanoseconds() / 1e9 > latest_end:
                 break
-            due.append((place, started.attempt if started.HasField("attempt") else None))
+            due.append((place, _attempt_of(started)))
         return due
 
     async def _record_missing(self, attempts: Sequence[event_pb2.UsageRecorded]) -> int:
@@ -153,3 +154,15 @@ class Reconciler:
             LEDGER_ATTEMPTS_RECONCILED.inc()
             log.warning("attempt_reconciled", request_id=attempt.request_id, attempt_id=attempt.event_id)
         return len(missing)
+
+
+def _attempt_of(started: InferenceStarted) -> event_pb2.UsageRecorded | None:
+    """Return the attempt, None where nobody is charged or where it can be no row: such a one would end every look."""
+    if not started.HasField("attempt"):
+        return None
+    try:
+        parse_event_id(started.attempt.event_id)
+    except UnusableEventError as reason:
+        log.error("attempt_not_reconciled", request_id=started.request_id, reason=str(reason))  # noqa: TRY400
+        return None
+    return started.attempt
