@@ -59,6 +59,8 @@ class CountingProvider:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one chat."""
         body: Json = json.loads(await request.read())
+        if body["model"] not in _PAUSE_SECONDS:
+            return web.json_response({"error": {"message": "no such model", "code": "model_not_found"}}, status=404)
         entry = Entry(time.monotonic())
         self.books.setdefault(body["user"], []).append(entry)
         pause = _PAUSE_SECONDS[body["model"]]

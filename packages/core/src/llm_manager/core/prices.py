@@ -157,6 +157,10 @@ class PriceBook:
         """
         return msgspec.json.encode(_Book(self.version, self.prices), order="sorted")
 
+    def lists(self, kind: str, model: str) -> bool:
+        """Whether the book names the model itself; `ANY_MODEL` names none."""
+        return (kind, model) in self._by_model
+
     def find(self, kind: str, model: str, *, at: datetime) -> Price | None:
         """Return the price that holds at an instant, None when there is none.
 

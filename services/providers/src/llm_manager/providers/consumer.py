@@ -115,7 +115,7 @@ class Consumer:
         if job.operation not in FREE_OPERATIONS and attribution.attempt_id:
             event = self._event(attribution, job, outcome, report)
             await self._recorder.record(event)
-        _measure(job, outcome, report)
+        _measure(job, outcome, report, model=self._label_of(attribution, job))
         log.info(
             "attempt_ended",
             kind=job.target.kind,
@@ -127,6 +127,12 @@ class Consumer:
             usage_source=report.source.value,
         )
         return done_of(event, outcome)
+
+    def _label_of(self, attribution: infer_pb2.Attribution, job: Job) -> str:
+        """Return the model's name for metrics: one that an administrator or the price book wrote, else `other`."""
+        model = job.target.upstream_model
+        is_known = bool(attribution.configuration) or self._prices.book.lists(job.target.kind, model)
+        return model if is_known else names.OTHER_MODEL
 
     def _event(
         self, attribution: infer_pb2.Attribution, job: Job, outcome: Outcome, report: UsageReport
@@ -167,8 +173,8 @@ def _describe(span: telemetry.Span, outcome: Outcome) -> None:
         span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, outcome.first_token_seconds)
 
 
-def _measure(job: Job, outcome: Outcome, report: UsageReport) -> None:
-    call = (job.operation, job.target.kind, job.target.upstream_model)
+def _measure(job: Job, outcome: Outcome, report: UsageReport, *, model: str) -> None:
+    call = (job.operation, job.target.kind, model)
     error_type = outcome.error.code if outcome.error else ""
     names.GEN_AI_CLIENT_OPERATION_DURATION.labels(*call, error_type).observe(outcome.duration_seconds)
     if outcome.first_token_seconds is not None:

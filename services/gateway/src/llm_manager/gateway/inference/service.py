@@ -228,8 +228,7 @@ def _used(run: Run) -> dict[str, str | int]:
 
 
 def _observe(call: Call, run: Run | None, began: float, error_code: str) -> None:
-    # models that clients make up must not become time series without bound
-    model = call.target.configuration or "other"
+    model = call.target.configuration or names.OTHER_MODEL
     labels = (call.operation, call.target.kind, model)
     names.GEN_AI_SERVER_REQUEST_DURATION.labels(*labels, error_code).observe(time.monotonic() - began)
     if call.is_stream and not error_code and run is not None and run.first_piece_at is not None:
