@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx2
+import psutil
 import pytest
 from counting_provider import CACHED_TOKENS, COMPLETION_TOKENS, MODEL_PLAIN, MODEL_SLOW, PROMPT_TOKENS, CountingProvider
 from ledger import Json, events
@@ -79,19 +81,26 @@ async def _load(stack: Stack, prefix: str, stop: asyncio.Event, *, slow_callers:
     return load
 
 
-async def _kill_under_load(stack: Stack, *services: str, slow_callers: int = 1) -> Load:
+async def _kill_under_load(
+    stack: Stack, *services: str, slow_callers: int = 1, number: signal.Signals = signal.SIGKILL
+) -> Load:
     """Return what the callers saw, after a fresh request is answered again."""
     stop = asyncio.Event()
     service = "-".join(services)
-    task = asyncio.create_task(_load(stack, f"kill-{service}", stop, slow_callers=slow_callers))
+    task = asyncio.create_task(_load(stack, f"{number.name}-{service}", stop, slow_callers=slow_callers))
     await asyncio.sleep(0.4)
-    await asyncio.gather(*(asyncio.to_thread(stack.kill, name) for name in services))
+    killed = await asyncio.gather(*(asyncio.to_thread(stack.kill, name, number) for name in services))
     killed_at = time.monotonic()
-    await asyncio.to_thread(_wait_until_answered, stack, service)
-    print(f"kill of {service}: answered again after {time.monotonic() - killed_at:.1f} s")  # noqa: T201 (a figure to see with -s)
+    await asyncio.to_thread(wait_until, lambda: not any(map(_runs, killed)), timeout_seconds=150, what="a replacement")
+    await asyncio.to_thread(_wait_until_answered, stack, f"{number.name}-{service}")
+    print(f"{number.name} of {service}: answered again after {time.monotonic() - killed_at:.1f} s")  # noqa: T201 (a figure to see with -s)
     await asyncio.sleep(0.4)
     stop.set()
     return await task
+
+
+def _runs(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def _wait_until_answered(stack: Stack, service: str) -> None:
@@ -142,6 +151,19 @@ async def test_kill_loses_and_doubles_nothing(stack: Stack, provider: CountingPr
         assert row["state"] == "ok"
         counted = row["usage"]["input_total"], row["usage"]["cache_read"], row["usage"]["output_total"]
         assert counted == (PROMPT_TOKENS, CACHED_TOKENS, COMPLETION_TOKENS)
+
+
+@pytest.mark.parametrize("service", ["nats", "providers"])
+async def test_a_frozen_process_is_replaced_and_nothing_is_lost(
+    stack: Stack, provider: CountingProvider, service: str
+) -> None:
+    load = await _kill_under_load(stack, service, number=signal.SIGSTOP)
+
+    assert "hang" not in load.seen.values(), Counter(load.seen.values())
+    rows = await asyncio.to_thread(_settled, stack, provider)
+    assert {name: n for name, n in Counter(row["request_id"] for row in rows).items() if n > 1} == {}
+    by_request = {row["request_id"]: row for row in rows}
+    assert {by_request[name]["state"] for name, outcome in load.seen.items() if outcome == "ok"} == {"ok"}
 
 
 @pytest.mark.requirement("L-4", "L-17")

@@ -13,8 +13,12 @@ from pathlib import Path
 
 class _Ready(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        """Be ready, but for the reason that stands in the file FAKE_BUSY."""
+        busy = Path(os.environ.get("FAKE_BUSY") or os.devnull)
+        reason = busy.read_bytes() if busy.exists() else b""
+        self.send_response(503 if reason else 200)
         self.end_headers()
+        self.wfile.write(reason)
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Say nothing about requests."""

@@ -30,11 +30,11 @@ Make = Callable[..., Fixture]
 def make(tmp_path: Path) -> Make:
     port = PortKeeper(tmp_path).take_internal(str(tmp_path))
 
-    def build(*, fault: str = "", start_seconds: float = 10.0, drain_seconds: float = 5.0) -> Fixture:
+    def build(*, fault: str = "", busy: str = "", start_seconds: float = 10.0, drain_seconds: float = 5.0) -> Fixture:
         spec = ChildSpec(
             name="fake",
             command=(sys.executable, str(FAKE_SERVICE), "fake", str(port)),
-            environ={**os.environ, "FAKE_FAULT_FAKE": fault},
+            environ={**os.environ, "FAKE_FAULT_FAKE": fault, "FAKE_BUSY": busy},
             log=tmp_path / "fake.log",
             probe=http_ready(port),
             start_seconds=start_seconds,
@@ -47,8 +47,8 @@ def make(tmp_path: Path) -> Make:
     return build
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+async def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a process of its own ends; nobody can set an event
             await asyncio.sleep(0.02)
 
@@ -79,6 +79,41 @@ async def test_a_child_that_dies_is_started_again_at_once_and_says_so(make: Make
         f"fake was ended by SIGKILL; starting it again at once (log: {child.spec.log})",
         "fake is ready again (restart 1)",
     ]
+
+
+async def test_a_frozen_child_is_killed_and_started_again(make: Make) -> None:
+    fixture = make()
+    child = fixture.child
+    await child.start()
+    keeper = asyncio.create_task(child.keep_alive())
+    first = child.process
+    assert first is not None
+    os.kill(first.pid, signal.SIGSTOP)
+    await _until(lambda: child.why_not_ready == "does not answer within 2 s", seconds=60)
+    await _until(lambda: child.restarts == 1 and child.is_ready, seconds=60)
+    assert child.process != first
+    await child.stop()
+    await keeper
+    assert fixture.said == [
+        "fake does not answer within 2 s, 3 times in a row; killing it",
+        f"fake was ended by SIGKILL; starting it again at once (log: {child.spec.log})",
+        "fake is ready again (restart 1)",
+    ]
+
+
+async def test_a_child_that_answers_and_is_not_ready_is_left_alone(make: Make, tmp_path: Path) -> None:
+    busy = tmp_path / "busy"
+    fixture = make(busy=str(busy))
+    child = fixture.child
+    await child.start()
+    keeper = asyncio.create_task(child.keep_alive())
+    busy.write_text("the disk is full")
+    await _until(lambda: child.why_not_ready == "the disk is full")
+    busy.unlink()
+    await _until(lambda: child.is_ready)
+    await child.stop()
+    await keeper
+    assert (child.restarts, fixture.said) == (0, [])
 
 
 async def test_a_child_that_keeps_dying_is_given_more_time_each_time(make: Make) -> None:

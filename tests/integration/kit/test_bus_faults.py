@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -38,6 +39,27 @@ async def handler(request, sink):
 async def main():
     async with connect(sys.argv[1], name="worker") as bus:
         async with Responder(bus, worker_id="doomed", queue="providers", subjects=[sys.argv[2]], handler=handler,
+                             max_in_flight=10):
+            await bus.client.flush()
+            print("ready", flush=True)
+            await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+COUNTING_WORKER = """
+import asyncio, sys
+from llm_manager.kit.bus.connection import connect
+from llm_manager.kit.bus.responder import Responder
+
+async def handler(request, sink):
+    print("begun", request.request_id, flush=True)
+    return b"answer"
+
+async def main():
+    async with connect(sys.argv[1], name="worker") as bus:
+        async with Responder(bus, worker_id="frozen", queue="providers", subjects=[sys.argv[2]], handler=handler,
                              max_in_flight=10):
             await bus.client.flush()
             print("ready", flush=True)
@@ -160,6 +182,27 @@ async def test_a_worker_process_that_is_killed_is_lost_and_then_nobody_is_there(
         assert worker.stdout is not None
         worker.stdout.close()
         worker.wait()
+
+
+async def test_a_worker_that_was_frozen_begins_nothing_that_was_given_up_meanwhile(nats_server: NatsServer) -> None:
+    command = [sys.executable, "-c", COUNTING_WORKER, nats_server.url, SUBJECT]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert await process.stdout.readline() == b"ready\n"
+        async with connect(nats_server.url, name="requester") as bus, Requester(bus, silence_seconds=1.0) as requester:
+            process.send_signal(signal.SIGSTOP)
+            async with requester.stream(SUBJECT, b"", request_id="given-up", deadline_seconds=5.0) as stream:
+                _, outcome = await outcome_of(stream)
+            assert isinstance(outcome, WorkerLost)
+            await asyncio.sleep(3.0)  # so long it must have stood still to be in doubt
+            process.send_signal(signal.SIGCONT)
+            async with requester.stream(SUBJECT, b"", request_id="wanted", deadline_seconds=5.0) as stream:
+                assert await outcome_of(stream) == ([], b"answer")
+    finally:
+        process.kill()
+        said, _ = await process.communicate()
+    assert said == b"begun wanted\n"
 
 
 @pytest.mark.parametrize("is_busy", [True, False], ids=["busy", "silent"])

@@ -79,10 +79,10 @@ class Stack:
         """The service's process now; it changes when the supervisor restarts it."""
         return int(self.status()["pids"][service])
 
-    def kill(self, service: str) -> int:
-        """SIGKILL one service and return the pid that it had."""
+    def kill(self, service: str, number: int = signal.SIGKILL) -> int:
+        """Send one service a signal and return the pid that it had."""
         pid = self.pid_of(service)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
         return pid
 
     def log_of(self, service: str) -> str:

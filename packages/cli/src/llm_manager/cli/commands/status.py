@@ -25,6 +25,7 @@ def status(data: DataDir) -> dict[str, Any]:
         name: {
             "pid": child.pid,
             "is_ready": child.is_ready and processes.is_alive(child.process),
+            "why_not_ready": child.why_not_ready if processes.is_alive(child.process) else "has ended",
             "restarts": child.restarts,
             "log": str(data.logs / f"{name}.log"),
             "ops_url": child.ops_url,

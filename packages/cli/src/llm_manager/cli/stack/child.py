@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import damage, logs
-from .probes import Probe
+from .probes import DEADLINE_SECONDS, Probe, Reply
 from .processes import Process, identify
 
 HEALTHY_SECONDS = 30.0
+# Probes in a row without an answer after which a process counts as frozen; each is one deadline after the other.
+SILENT_PROBES = 3
 _PROBE_EVERY_SECONDS = 0.05
 _EX_CONFIG = 78
 _SHOWN_LINES = 4
@@ -26,7 +28,7 @@ class ChildSpec:
 
     Args:
         name: name of the service; also that of its log.
-        probe: asked until the child is ready.
+        probe: asked until the child is ready, and every two seconds from then on.
         drain_seconds: time from SIGTERM to SIGKILL.
         pass_descriptors: stay open in the child.
         remedy: what a person does when it cannot start.
@@ -86,12 +88,18 @@ class Child:
     backoff: Backoff = field(default_factory=Backoff)
     healthy_seconds: float = HEALTHY_SECONDS
     restarts: int = 0
-    is_ready: bool = False
+    why_not_ready: str | None = "is starting"
     process: Process | None = None
     _failures: int = 0
     _is_stopping: bool = False
+    _is_restarted: bool = False
     _running: asyncio.subprocess.Process | None = None
     _log_offset: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its latest probe said so."""
+        return self.why_not_ready is None
 
     async def start(self, *, attempts: int = 3) -> None:
         """Start the process and wait until it is ready.
@@ -117,7 +125,7 @@ class Child:
             code = await self._watch(running)
             if self._is_stopping:
                 return
-            self.is_ready = False
+            self.why_not_ready = _describe(code)
             self._failures += 1
             wait = self.backoff.before(self._failures)
             when = f"in {wait:g} s" if wait else "at once"
@@ -127,12 +135,13 @@ class Child:
             if self._is_stopping:
                 return
             self.restarts += 1
+            self._is_restarted = True
             await self._spawn()
 
     async def stop(self) -> None:
         """Ask the process to drain, wait, kill it when it takes too long."""
         self._is_stopping = True
-        self.is_ready = False
+        self.why_not_ready = "is stopping"
         running = self._running
         if running is None or running.returncode is not None:
             return
@@ -149,6 +158,9 @@ class Child:
     def kill(self) -> None:
         """End the process at once, with everything that it started."""
         self._is_stopping = True
+        self._kill_process()
+
+    def _kill_process(self) -> None:
         if self._running is not None and self._running.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._running.pid, signal.SIGKILL)
@@ -183,9 +195,9 @@ class Child:
         why: str | None = "was not asked yet"
         deadline = asyncio.get_running_loop().time() + seconds
         while running.returncode is None:
-            why = await self.spec.probe()
+            why = (await self.spec.probe()).why_not_ready
             if why is None:
-                self.is_ready = True
+                self.why_not_ready = None
                 self.on_change()
                 return None
             if asyncio.get_running_loop().time() > deadline:
@@ -196,26 +208,41 @@ class Child:
         return running.returncode
 
     async def _watch(self, running: asyncio.subprocess.Process) -> int:
-        """Return the exit code; in between announce readiness after a restart, and forget failures once healthy."""
+        """Return the exit code; until then follow the readiness, and end a process that has fallen silent."""
+        loop = asyncio.get_running_loop()
         ended = asyncio.create_task(running.wait())
+        watched_since, has_answered, silent = loop.time(), self.is_ready, 0
         try:
-            if not self.is_ready:
-                await self._until_ready_again(ended)
-            await asyncio.wait({ended}, timeout=self.healthy_seconds)
-            if not ended.done():
-                self._failures = 0
+            while not ended.done():
+                asked_at = loop.time()
+                reply = await self.spec.probe()
+                if self._is_stopping or ended.done():
+                    break
+                has_answered |= reply.is_alive
+                silent = 0 if reply.is_alive else silent + 1
+                self._note(reply)
+                is_late = not has_answered and asked_at - watched_since > self.spec.start_seconds
+                if is_late or (has_answered and silent >= SILENT_PROBES):
+                    self.say(f"{self.spec.name} {reply.why_not_ready}, {silent} times in a row; killing it")
+                    self._kill_process()
+                    break
+                if self.is_ready and asked_at - watched_since > self.healthy_seconds:
+                    self._failures = 0
+                # silence is measured in whole deadlines, however fast a closed port answers
+                pause = DEADLINE_SECONDS if self.is_ready or (silent and has_answered) else _PROBE_EVERY_SECONDS * 2
+                await asyncio.wait({ended}, timeout=max(0.0, asked_at + pause - loop.time()))
             return await ended
         finally:
             ended.cancel()
 
-    async def _until_ready_again(self, ended: asyncio.Task[int]) -> None:
-        while not ended.done() and not self._is_stopping:
-            if await self.spec.probe() is None:
-                self.is_ready = True
-                self.say(f"{self.spec.name} is ready again (restart {self.restarts})")
-                self.on_change()
-                return
-            await asyncio.wait({ended}, timeout=_PROBE_EVERY_SECONDS * 2)
+    def _note(self, reply: Reply) -> None:
+        if reply.why_not_ready == self.why_not_ready:
+            return
+        if reply.why_not_ready is None and self._is_restarted:
+            self._is_restarted = False
+            self.say(f"{self.spec.name} is ready again (restart {self.restarts})")
+        self.why_not_ready = reply.why_not_ready
+        self.on_change()
 
     def _explain(self, what: str) -> str:
         store = self.spec.store

@@ -15,6 +15,10 @@ def render(*, port: int, token: str, store: Path) -> str:
 server_name: "llm-manager"
 listen: "127.0.0.1:{port}"
 max_payload: {MAX_PAYLOAD_BYTES}
+# A frozen process gives no PONG: after 6 to 8 s the bus takes it out of its queue group, and requests that only it
+# could take are refused at once instead of waiting for it (default: four minutes).
+ping_interval: "2s"
+ping_max: 2
 authorization {{ token: "{token}" }}
 jetstream {{
   store_dir: "{store}"

@@ -95,6 +95,7 @@ class Stack:
                     is_ready=child.is_ready,
                     ops_url=child.spec.ops_url,
                     drain_seconds=child.spec.drain_seconds,
+                    why_not_ready=child.why_not_ready or "",
                 )
                 for child in children
                 if child.process is not None

@@ -24,6 +24,7 @@ class ChildState:
     Args:
         drain_seconds: from its being asked to stop until it is certain to be gone.
         ops_url: where /healthz, /readyz and /metrics answer; empty for a child without them.
+        why_not_ready: in the child's own words where it answered; empty when it is ready.
     """
 
     pid: int
@@ -32,6 +33,7 @@ class ChildState:
     is_ready: bool
     ops_url: str = ""
     drain_seconds: float = 25.0
+    why_not_ready: str = ""
 
     @property
     def process(self) -> Process:

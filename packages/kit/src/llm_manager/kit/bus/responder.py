@@ -29,6 +29,9 @@ __all__ = ["FrameSink", "Handler", "IncomingRequest", "Responder"]
 _TICK_SECONDS = 0.25
 _UNSUBSCRIBE_SECONDS = 5.0
 _DEFAULT_TIMEOUT_MS = 600_000
+# A process that stood still for so long may find requests whose callers have given up (after 7 s of silence).
+_STOOD_STILL_SECONDS = 3.0
+_OLD_REQUESTS_SECONDS = 2.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -85,6 +88,7 @@ class Responder:
         self._requests: list[Subscription] = []
         self._controls: list[Subscription] = []
         self._ticker: asyncio.Task[None] | None = None
+        self._ticked_at, self._doubt_until = asyncio.get_running_loop().time(), 0.0
         self._is_draining = False
 
     @property
@@ -154,7 +158,14 @@ class Responder:
             return
         serving = Serving(request, sink, self._claims, self._counts[message.subject], inbox=message.reply)
         self._servings[token] = serving
-        serving.start(self._handler, lambda: self._servings.pop(token, None))
+        serving.start(self._handler, lambda: self._servings.pop(token, None), is_in_doubt=self._may_be_old())
+
+    def _may_be_old(self) -> bool:
+        """Whether requests that arrive now may have waited while this process was frozen."""
+        now = asyncio.get_running_loop().time()
+        if now - self._ticked_at > _STOOD_STILL_SECONDS:
+            self._doubt_until = now + _OLD_REQUESTS_SECONDS
+        return now < self._doubt_until
 
     def _admit(self, message: Msg) -> IncomingRequest:
         if self._is_draining:
@@ -202,6 +213,8 @@ class Responder:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            self._may_be_old()
+            self._ticked_at = asyncio.get_running_loop().time()
             for serving in list(self._servings.values()):
                 try:
                     if not await serving.sink.beat():

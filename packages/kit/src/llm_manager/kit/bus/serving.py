@@ -24,6 +24,8 @@ from llm_manager.kit.bus.names import CLAIM_CHECK
 
 # What a handler may take after its cancellation to record what was used.
 ACCOUNTING_SECONDS = 5.0
+# How long a caller that may be gone has to say so before the work begins.
+_DOUBT_SECONDS = 0.5
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -70,12 +72,16 @@ class Serving:
         self._counts = counts
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._is_running = False
+        self._is_running = self._is_in_doubt = False
         self._is_sealed = False
         self._rescue: asyncio.Task[None] | None = None
 
-    def start(self, handler: Handler, on_end: Callable[[], object]) -> None:
-        """Start answering; `on_end` is called when the terminal frame is out."""
+    def start(self, handler: Handler, on_end: Callable[[], object], *, is_in_doubt: bool = False) -> None:
+        """Start answering; `on_end` is called when the terminal frame is out.
+
+        `is_in_doubt` says that the caller may have given up: it is asked, and costs nothing if it has.
+        """
+        self._is_in_doubt = is_in_doubt
         self._timer = self._loop.call_at(self.request.deadline, self.cancel, "deadline_exceeded")
         self.task = self._loop.create_task(self._run(handler), name=f"bus-request-{self.request.request_id}")
         self.task.add_done_callback(lambda _: on_end())
@@ -124,6 +130,9 @@ class Serving:
             return self._cancelled(b"")
         try:
             await self.sink.accept()
+            if self._is_in_doubt:
+                # the accepted frame is a probe: a reader that is gone answers it with a cancellation
+                await asyncio.sleep(_DOUBT_SECONDS)
             claim = self.request.headers.get(CLAIM_CHECK)
             if claim is not None:
                 self.request.payload = await self._claims.redeem(claim)
