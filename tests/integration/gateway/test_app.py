@@ -68,6 +68,7 @@ def test_every_route_is_described_and_what_is_described_exists() -> None:
         ("GET", "/api/v1/usage/top"),
         ("GET", "/api/v1/usage/total"),
         ("GET", "/api/v1/usage/events"),
+        ("GET", "/api/v1/usage/errors"),
         ("GET", "/healthz"),
     }
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import select
 
 from llm_manager.contracts.usage.v1 import event_pb2, usage_service_pb2, usage_service_pb2_grpc
 from llm_manager.core.errors import InvalidRequest
+from llm_manager.gateway.tables import App, Key
+from llm_manager.gateway.usage.rules import TopBy
+from llm_manager.gateway.usage.store import NameStore
 from llm_manager.kit.rpc import server
+from llm_manager.kit.sql import open_database
 
 ADMIN = ("admin", "correct horse battery staple")
 USAGE = event_pb2.Usage(input_uncached=10, cache_read=5, output_text=3, requests=1)
@@ -26,10 +32,13 @@ class Ledger(usage_service_pb2_grpc.UsageServiceServicer):
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.keys = ["gpt"]
+        self.app_id = "gone"
 
     async def Top(self, request: Any, context: Any) -> usage_service_pb2.TopResponse:
         self.asked.append(request)
-        return usage_service_pb2.TopResponse(rows=[usage_service_pb2.TopRow(key="gpt", totals=TOTALS)])
+        rows = [usage_service_pb2.TopRow(key=key, totals=TOTALS) for key in self.keys]
+        return usage_service_pb2.TopResponse(rows=rows)
 
     async def Total(self, request: Any, context: Any) -> usage_service_pb2.TotalResponse:
         self.asked.append(request)
@@ -44,14 +53,17 @@ class Ledger(usage_service_pb2_grpc.UsageServiceServicer):
         return usage_service_pb2.ListEventsResponse(
             events=[
                 _event("e1", event_pb2.ATTEMPT_STATE_OK, priced),
-                _event("e2", event_pb2.ATTEMPT_STATE_ERROR, unpriced),
+                _event("e2", event_pb2.ATTEMPT_STATE_ERROR, unpriced, app_id=self.app_id, upstream_status=503),
             ],
             next_page_token="next",
         )
 
 
-def _event(event_id: str, state: event_pb2.AttemptState.ValueType, cost: event_pb2.Cost) -> event_pb2.UsageRecorded:
+def _event(
+    event_id: str, state: event_pb2.AttemptState.ValueType, cost: event_pb2.Cost, **more: Any
+) -> event_pb2.UsageRecorded:
     return event_pb2.UsageRecorded(
+        **more,
         event_id=event_id,
         state=state,
         cost=cost,
@@ -118,6 +130,34 @@ async def test_events_come_page_by_page(admin: httpx2.AsyncClient, ledger: Ledge
     assert (ledger.asked[0].page_size, ledger.asked[0].page_token) == (2, "t")
 
 
+async def test_apps_and_keys_have_names_and_other_groups_and_those_that_are_gone_have_none(
+    admin: httpx2.AsyncClient, ledger: Ledger, tmp_path: Path
+) -> None:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/gateway.db") as database, database.session() as session:
+        app, key = await session.scalar(select(App.id)), await session.scalar(select(Key.id))
+        name = await session.scalar(select(Key.name))
+    ledger.keys = [str(app), str(key), "gone", ""]
+    named: dict[str, list[str]] = {}
+    for by in ("app", "key", "model"):
+        answer = (await admin.get("/api/v1/usage/top", params={"by": by})).json()
+        named[by] = [row["name"] for row in answer["data"]]
+    assert named == {"app": ["default", "", "", ""], "key": ["", name, "", ""], "model": [""] * 4}
+
+
+async def test_errors_are_the_failed_attempts_with_names_and_what_the_provider_answered(
+    admin: httpx2.AsyncClient, ledger: Ledger, tmp_path: Path
+) -> None:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/gateway.db") as database, database.session() as session:
+        ledger.app_id = str(await session.scalar(select(App.id)))
+    page = (await admin.get("/api/v1/usage/errors", params={"limit": 2, "page_token": "t"})).json()
+    assert (ledger.asked[0].filter.failed_only, ledger.asked[0].page_size, ledger.asked[0].page_token) == (True, 2, "t")
+    shown = [(item["app_name"], item["upstream_status"], item["recorder"]) for item in page["data"]]
+    assert shown == [("", 0, "worker"), ("default", 503, "worker")]
+    assert page["next_page_token"] == "next"
+    await admin.get("/api/v1/usage/events")
+    assert not ledger.asked[1].filter.failed_only
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "param"),
     [
@@ -145,3 +185,8 @@ async def test_a_ledger_that_is_away_is_a_503(start: Any) -> None:
         off = await client.get("/api/v1/usage/total")
     assert (away.status_code, off.status_code) == (503, 503)
     assert "USAGE_ADDRESS" in off.json()["error"]["message"]
+
+
+async def test_numbers_are_given_without_names_when_the_database_is_away(tmp_path: Path) -> None:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/no-folder/gateway.db") as database:
+        assert await NameStore(database).of(TopBy.APP, {"a1"}) == {}

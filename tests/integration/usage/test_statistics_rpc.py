@@ -80,6 +80,21 @@ async def test_events_come_back_as_they_were_recorded(
     assert answer.next_page_token == ""
 
 
+async def test_failed_attempts_are_listed_and_summed_by_themselves(
+    clickhouse: ClickHouse, stub: Stub, make_event: MakeEvent
+) -> None:
+    failed = make_event(at=AT, seed=1, error_code="upstream_timeout", upstream_status=504)
+    failed.state = event_pb2.ATTEMPT_STATE_ERROR
+    await write(clickhouse, failed, make_event(at=AT, seed=2))
+    only = usage_service_pb2.Filter(failed_only=True)
+
+    listed = await stub.ListEvents(usage_service_pb2.ListEventsRequest(filter=only), timeout=5)
+    total = await stub.Total(usage_service_pb2.TotalRequest(filter=only), timeout=5)
+
+    assert [(event.error_code, event.upstream_status) for event in listed.events] == [("upstream_timeout", 504)]
+    assert (total.totals.attempts, total.totals.failed_attempts) == (1, 1)
+
+
 async def test_pages_follow_their_tokens_to_the_end(clickhouse: ClickHouse, stub: Stub, make_event: MakeEvent) -> None:
     await write(clickhouse, *(make_event(at=AT, seed=number) for number in range(5)))
 

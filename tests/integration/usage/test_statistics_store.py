@@ -98,6 +98,8 @@ FILTERS = (
     Filter(from_time=START + timedelta(days=3), to_time=START + timedelta(days=9)),
     Filter(app_ids=("app_1", "app_3")),
     Filter(request_id="req_17"),
+    Filter(is_failed_only=True),
+    Filter(app_ids=("app_1",), is_failed_only=True),
     Filter(app_ids=("app_1",), from_time=START + timedelta(days=5)),
     Filter(app_ids=("nobody' OR 1=1 --",)),
 )
@@ -110,6 +112,7 @@ def chosen(wanted: Filter, attempts: Sequence[Attempt]) -> list[Attempt]:
         if wanted.from_time <= attempt.started_at < wanted.to_time
         and (not wanted.app_ids or attempt.app_id in wanted.app_ids)
         and (not wanted.request_id or attempt.request_id == wanted.request_id)
+        and not (wanted.is_failed_only and attempt.state in (AttemptState.OK, AttemptState.CACHE_HIT))
     ]
 
 
@@ -135,9 +138,13 @@ async def test_groups_are_exact_and_largest_first(ledger: tuple[StatisticsStore,
             assert await store.top(Filter(), dimension=dimension, order_by=order_by, limit=5) == expected[:5]
 
 
-async def test_pages_hold_every_event_once_newest_first(ledger: tuple[StatisticsStore, list[Attempt]]) -> None:
+@pytest.mark.parametrize("is_failed_only", [False, True])
+async def test_pages_hold_every_event_once_newest_first(
+    is_failed_only: bool, ledger: tuple[StatisticsStore, list[Attempt]]
+) -> None:
     store, attempts = ledger
-    wanted = Filter(app_ids=("app_0", "app_2"), to_time=START + timedelta(days=8))
+    until = START + timedelta(days=8)
+    wanted = Filter(app_ids=("app_0", "app_2"), to_time=until, is_failed_only=is_failed_only)
 
     found: list[Attempt] = []
     after: Position | None = None

@@ -9,6 +9,7 @@ from llm_manager.cli.exit_codes import CommandError, ExitCode
 from llm_manager.cli.stack import plan
 from llm_manager.cli.stack.child import ChildSpec
 from llm_manager.cli.stack.ports import PortKeeper
+from llm_manager.core.facts import load_facts
 
 _PORTS = plan.Ports(
     api=8080, grpc=8081, nats=21000, usage_rpc=21001, ops={"usage": 21002, "providers": 21003, "gateway": 21004}
@@ -78,6 +79,29 @@ def test_the_bus_gets_no_secret_from_the_environment_and_its_token_from_a_privat
     assert nats.environ == {"PATH": "/bin"}
     assert DataDir(tmp_path).read_secret("nats-token") in config.read_text()
     assert config.stat().st_mode & 0o077 == 0
+
+
+def test_the_keys_of_providers_and_the_secrets_of_a_shell_reach_the_gateway_only(tmp_path: Path) -> None:
+    facts = load_facts().values()
+    theirs = {name for fact in facts for name in (fact.credential_env, fact.base_url_env) if name}
+    theirs |= {"MY_OWN_KIND_TOKEN", "AWS_SECRET_ACCESS_KEY", "LLM_MANAGER_API_KEY", "anthropic_api_key"}
+    specs = _specs(tmp_path, **dict.fromkeys(theirs, "secret"))
+    assert "OPENAI_API_KEY" in theirs
+    held = {name: theirs & spec.environ.keys() for name, spec in specs.items()}
+    assert held == {"nats": set(), "usage": set(), "providers": set(), "gateway": theirs}
+
+
+def test_a_service_gets_its_own_settings_and_not_those_of_another(tmp_path: Path) -> None:
+    own = {f"LLM_MANAGER_{name}_LOG_LEVEL": "debug" for name in ("USAGE", "PROVIDERS", "GATEWAY")}
+    own |= {"LLM_MANAGER_USAGE_RPC_TOKEN": "t", "LLM_MANAGER_GATEWAY_ADMIN_PASSWORD": "p"}
+    own |= {"PATH": "/bin", "HTTPS_PROXY": "http://proxy", "SSL_CERT_FILE": "/ca.pem", "TZ": "UTC"}
+    specs = _specs(tmp_path, **own)
+    everybody = {"PATH", "HTTPS_PROXY", "SSL_CERT_FILE", "TZ"}
+    assert {name: own.keys() & specs[name].environ.keys() for name in plan.SERVICES} == {
+        "usage": everybody | {"LLM_MANAGER_USAGE_LOG_LEVEL", "LLM_MANAGER_USAGE_RPC_TOKEN"},
+        "providers": everybody | {"LLM_MANAGER_PROVIDERS_LOG_LEVEL"},
+        "gateway": everybody | {"LLM_MANAGER_GATEWAY_LOG_LEVEL", "LLM_MANAGER_GATEWAY_ADMIN_PASSWORD"},
+    }
 
 
 def test_a_longer_drain_of_a_service_is_waited_for(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
 from llm_manager.gateway.usage.client import UsageClient
 from llm_manager.gateway.usage.service import UsageReports
+from llm_manager.gateway.usage.store import NameStore
 from llm_manager.gateway.users import endpoints as users
 from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.kit.bus.connection import BusState, connect
@@ -172,8 +173,9 @@ async def _build(
         ProviderStore(database, box), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
     )
     providers.PROVIDERS.put(app, known)
-    usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack)))
-    users.DOOR.put(app, AdminDoor(database))
+    usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack), NameStore(database)))
+    password = settings.admin_password
+    users.DOOR.put(app, AdminDoor(database, password=password.reveal() if password else None))
     responses = StoredResponses(ResponseStore(database, box), retention=timedelta(hours=settings.responses_hours))
     RESPONSES.put(app, responses)
     await stack.enter_async_context(responses.purging())

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from llm_manager.contracts.usage.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
+from llm_manager.core.prices import PriceBook
 from llm_manager.kit import rpc
 from llm_manager.kit.bus.connection import Bus, BusState, connect
 from llm_manager.kit.bus.consumer import DurableConsumer
@@ -17,11 +18,13 @@ from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.kit.clickhouse_migrations import migrate
 from llm_manager.kit.service import Ops, run_from_environment, run_once_from_environment
+from llm_manager.kit.settings import SettingsError
 from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.lag import LagGauge
 from llm_manager.usage.ledger.reconciler import Reconciler
 from llm_manager.usage.ledger.store import MIGRATIONS, LedgerStore
 from llm_manager.usage.prices.client import published
+from llm_manager.usage.prices.rules import PriceDataError
 from llm_manager.usage.prices.store import PriceBooks, load_book
 from llm_manager.usage.settings import UsageSettings
 from llm_manager.usage.statistics.rpc import SERVICE_NAME, UsageServicer
@@ -44,10 +47,22 @@ def migrate_main() -> int:
     return run_once_from_environment("usage", UsageSettings, _migrate)
 
 
+def price_book(settings: UsageSettings) -> PriceBook:
+    """Return our prices with those of the owner.
+
+    Raises:
+        SettingsError: a price file is wrong; the message names it and what to correct.
+    """
+    try:
+        return load_book(settings.price_files)
+    except PriceDataError as error:
+        raise SettingsError(f"LLM_MANAGER_USAGE_PRICE_FILES: {error}") from error
+
+
 @asynccontextmanager
 async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
     """Be ready inside, drained after: the batch in hand is stored and acknowledged, calls in flight are answered."""
-    book = load_book()
+    book = price_book(settings)
     async with AsyncExitStack() as stack:
         # Two clients share the engine, so that a slow question does not hold up the ledger.
         writer, reader = await _open_clickhouse(settings, stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -21,6 +22,9 @@ class UsageSettings(ServiceSettings):
     rpc_token: Secret | None = Field(None, description="Token that callers of UsageService must show.")
     clickhouse_dsn: Secret = Field(
         description="The ledger's database: chdb:///folder inside this process, or clickhouse://user:password@host:8123/.",
+    )
+    price_files: Path | None = Field(
+        None, description="A price file of your own, or a folder of them; a model that it prices has no price of ours."
     )
     reconcile_seconds: float = Field(
         10.0, gt=0, le=3600, description="How often attempts without a record are looked for."

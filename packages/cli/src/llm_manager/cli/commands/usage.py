@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,10 +15,31 @@ from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
 from llm_manager.cli.output import print_json, print_table
 
 usage_app = typer.Typer(help="What was used and what it cost, from the ledger.", no_args_is_help=True)
-FromOption = Annotated[str | None, typer.Option("--from", help="First instant, ISO 8601, inclusive.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="Last instant, ISO 8601, exclusive.")]
+_FORM = "2026-11-28 or 2026-11-28T14:30, in the zone of this machine unless it names another"
+
+
+def _instant(text: str) -> datetime:
+    """Read a day (its beginning) or an instant.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is no time; write {_FORM}.") from error
+
+
+FromOption = Annotated[
+    datetime | None, typer.Option("--from", parser=_instant, metavar="TIME", help=f"From then on: {_FORM}.")
+]
+ToOption = Annotated[
+    datetime | None,
+    typer.Option("--to", parser=_instant, metavar="TIME", help="Before then, exclusive: a day means its beginning."),
+]
 
 _TOP_COLUMNS = ("attempts", "failed", "input tokens", "output tokens", "cost USD", "unpriced")
+_ERROR_COLUMNS = ("time", "request", "app", "model", "provider", "error", "HTTP status")
 
 
 class Dimension(StrEnum):
@@ -80,13 +102,56 @@ def total(
         print_total(answer)
 
 
+@usage_app.command("errors")
+def errors(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Number of attempts.")] = 20,
+    since: FromOption = None,
+    until: ToOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """List the attempts that failed or were cancelled, newest first."""
+    data = locate(data_dir)
+    address = gateway.find(data, explicit=url)
+    query = {"limit": str(limit), **_times(since, until)}
+    answer = gateway.admin(data, "GET", "/usage/errors", address=address, params=query)
+    if as_json:
+        print_json(answer)
+    else:
+        print_errors(answer)
+
+
 def print_top(answer: Mapping[str, Any], *, by: Dimension) -> None:
     """Print the groups of `usage top`."""
-    rows = [[row["key"] or "-", *_cells(row["totals"])] for row in answer["data"]]
+    rows = [[row["name"] or row["key"] or "-", *_cells(row["totals"])] for row in answer["data"]]
     if not rows:
         print("Nothing was recorded in this time.")
         return
     print_table([by.value, *_TOP_COLUMNS], rows, right=frozenset(_TOP_COLUMNS))
+
+
+def print_errors(answer: Mapping[str, Any]) -> None:
+    """Print the attempts of `usage errors`, in the zone of this machine."""
+    rows = [
+        [
+            f"{datetime.fromisoformat(event['started_at']).astimezone():%F %T}",
+            event["request_id"],
+            event["app_name"] or event["app_id"] or "-",
+            event["upstream_model"] or event["requested_model"] or "-",
+            event["provider"] or "-",
+            event["error_code"] or event["state"],
+            event["upstream_status"] or "-",
+        ]
+        for event in answer["data"]
+    ]
+    if not rows:
+        print("Nothing failed in this time.")
+        return
+    print_table(_ERROR_COLUMNS, rows)
+    if answer["next_page_token"]:
+        print("There are older ones; --limit shows more, --from and --to choose the time.")
 
 
 def print_total(answer: Mapping[str, Any]) -> None:
@@ -111,5 +176,5 @@ def _cells(totals: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _times(since: str | None, until: str | None) -> dict[str, str]:
-    return {name: value for name, value in (("from", since), ("to", until)) if value}
+def _times(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    return {name: value.isoformat() for name, value in (("from", since), ("to", until)) if value}

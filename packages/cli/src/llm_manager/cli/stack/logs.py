@@ -61,7 +61,11 @@ def in_short(line: str, *, width: int = 300) -> str:
     try:
         record: dict[str, object] = json.loads(line)
         trace = str(record.get("exception", "")).strip().splitlines()[-1:]
-        parts = [str(record["event"]), *(str(record[key]) for key in ("reason", "message") if key in record), *trace]
+        parts = [
+            str(record["event"]),
+            *(str(record[key]) for key in ("reason", "message", "error") if key in record),
+            *trace,
+        ]
         line = ": ".join(parts)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # not a record of ours, but as good

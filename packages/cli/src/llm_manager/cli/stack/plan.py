@@ -16,6 +16,7 @@ from . import damage, lifeline, nats_config
 from .child import ChildSpec
 from .ports import NoFreePortError, PortKeeper
 from .probes import http_ready, nats_ready
+from .variables import PROVIDER_SUFFIXES
 
 NATS = "nats"
 SERVICES = ("usage", "providers", "gateway")
@@ -24,6 +25,7 @@ PORT_KEY = "LLM_MANAGER_PORT"
 PORT_KEYS = (PORT_KEY, "LLM_MANAGER_GATEWAY_PORT")
 ADMIN_USER = "admin"
 _DRAIN_SECONDS = 20.0
+_SECRET_SUFFIXES = (*PROVIDER_SUFFIXES, "_KEY", "_KEYS", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def drain_seconds(name: str, environ: Mapping[str, str]) -> float:
 
 def _environment(name: str, wiring: Wiring) -> dict[str, str]:
     prefix, ports, environ = _prefix(name), wiring.ports, wiring.environ
-    env = {key: value for key, value in environ.items() if key not in _WIRED_KEYS[name]}
+    env = {key: value for key, value in environ.items() if _is_for(key, name) and key not in _WIRED_KEYS[name]}
     env |= {
         f"{prefix}NATS_URL": f"nats://127.0.0.1:{ports.nats}",
         f"{prefix}NATS_TOKEN_FILE": str(wiring.data.secret_file("nats-token")),
@@ -199,6 +201,19 @@ def _environment(name: str, wiring: Wiring) -> dict[str, str]:
         env[f"{prefix}GRPC_PORT"] = str(ports.grpc)
         env[f"{prefix}USAGE_ADDRESS"] = f"127.0.0.1:{ports.usage_rpc}"
     return env
+
+
+def _is_for(key: str, name: str) -> bool:
+    """Whether a service gets a variable: its own settings, and what is neither another's nor looks like a secret.
+
+    The gateway alone gets the providers' variables, whose names the facts may choose freely; it hands the keys on
+    sealed.
+    """
+    if key.startswith(_prefix(name)):
+        return True
+    if key.startswith(tuple(_prefix(other) for other in SERVICES)):
+        return False
+    return name == "gateway" or not key.upper().endswith(_SECRET_SUFFIXES)
 
 
 def own_settings(data: DataDir, name: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from llm_manager.contracts.usage.v1 import event_pb2, usage_service_pb2, usage_s
 from llm_manager.core.prices import PICOUSD_PER_USD
 from llm_manager.gateway.usage.rules import Event, EventPage, OrderBy, Range, TopBy, TopRow, Totals, usd_text
 from llm_manager.kit.rpc import rpc_errors
-from llm_manager.kit.wire.accounts import total_from_proto, usage_from_proto
+from llm_manager.kit.wire.accounts import recorder_from_proto, total_from_proto, usage_from_proto
 
 _DEADLINE_SECONDS = 15.0
 _DIMENSIONS = {
@@ -61,7 +61,7 @@ class UsageClient:
 
 
 def _filter(within: Range) -> usage_service_pb2.Filter:
-    message = usage_service_pb2.Filter(request_id=within.request_id)
+    message = usage_service_pb2.Filter(request_id=within.request_id, failed_only=within.is_failed_only)
     for name, instant in (("from", within.start), ("to", within.end)):
         if instant is not None:
             stamp = Timestamp()
@@ -112,6 +112,8 @@ def _event(event: event_pb2.UsageRecorded) -> Event:
         response_id=event.response_id,
         system_fingerprint=event.system_fingerprint,
         upstream_request_id=event.upstream_request_id,
+        upstream_status=event.upstream_status,
+        recorder=recorder_from_proto(event.recorder),
         raw_usage=_document(event.raw_usage),
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
 from llm_manager.gateway.http.built import Built
-from llm_manager.gateway.usage.rules import OrderBy, Range, TopBy
+from llm_manager.gateway.usage.rules import EventPage, OrderBy, Range, TopBy
 from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
 from llm_manager.gateway.usage.service import UsageReports
 from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
@@ -27,6 +28,7 @@ def _within(
 
 Within = Annotated[Range, Depends(_within)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+PageToken = Annotated[str, Query(max_length=1000)]
 
 
 @router.get("/top")
@@ -50,10 +52,26 @@ async def list_usage_events(
     within: Within,
     *,
     limit: Limit = 100,
-    page_token: Annotated[str, Query(max_length=1000)] = "",
+    page_token: PageToken = "",
 ) -> EventsView:
     """List attempts, newest first, page by page."""
-    page = await REPORTS.of(request).events(limit=limit, page_token=page_token, within=within)
+    return _view(await REPORTS.of(request).events(limit=limit, page_token=page_token, within=within))
+
+
+@router.get("/errors")
+async def list_usage_errors(
+    request: Request,
+    within: Within,
+    *,
+    limit: Limit = 100,
+    page_token: PageToken = "",
+) -> EventsView:
+    """List attempts that failed or were cancelled, newest first, page by page."""
+    within = replace(within, is_failed_only=True)
+    return _view(await REPORTS.of(request).events(limit=limit, page_token=page_token, within=within))
+
+
+def _view(page: EventPage) -> EventsView:
     return EventsView(
         data=[EventView.model_validate(event) for event in page.events], next_page_token=page.next_page_token
     )

@@ -31,11 +31,15 @@ class OrderBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What to look at: `start` inclusive, `end` exclusive, one request when `request_id` is not empty."""
+    """What to look at: `start` inclusive, `end` exclusive, one request when `request_id` is not empty.
+
+    `is_failed_only` leaves out what ended well or came from the cache.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     request_id: str = ""
+    is_failed_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,19 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class TopRow:
-    """One group."""
+    """One group; `name` is that of the app or key, empty for other groups and where nobody knows it any more."""
 
     key: str
     totals: Totals
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One attempt. `cost_usd` is decimal text, None when no price is known; `raw_usage` is the provider's report."""
+    """One attempt. `cost_usd` is decimal text, None when no price is known; `raw_usage` is the provider's report.
+
+    `upstream_status` is 0 when the provider reported none; `app_name` is empty when nobody knows it any more.
+    """
 
     event_id: str
     request_id: str
@@ -88,7 +96,10 @@ class Event:
     response_id: str = ""
     system_fingerprint: str = ""
     upstream_request_id: str = ""
+    upstream_status: int = 0
+    recorder: str = ""
     raw_usage: object = None
+    app_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class TopRowView(FromAttributes):
     """One group."""
 
     key: str
+    name: str = Field(description="Name of the app or key; empty for other groups and when it is not known any more.")
     totals: TotalsView
 
 
@@ -74,6 +75,7 @@ class EventView(FromAttributes):
     started_at: datetime
     duration_ms: int
     app_id: str
+    app_name: str = Field(description="Empty when the app is not known any more.")
     api_key_id: str
     requested_model: str
     configuration: str
@@ -94,6 +96,8 @@ class EventView(FromAttributes):
     response_id: str = Field(description="The provider's id of the answer.")
     system_fingerprint: str
     upstream_request_id: str
+    upstream_status: int = Field(description="HTTP status of the provider; 0 when it reported none.")
+    recorder: str = Field(description="Who wrote the row: worker, gateway (for a lost worker) or reconciler.")
     raw_usage: Any = Field(description="The provider's own report, whatever it holds; null when it gave none.")
 
 

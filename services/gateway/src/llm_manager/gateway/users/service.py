@@ -12,24 +12,36 @@ import time
 from collections.abc import Callable
 
 from llm_manager.core.errors import AuthenticationFailed, GatewayRateLimited, StoreUnavailable
-from llm_manager.gateway.users.rules import Throttle
-from llm_manager.gateway.users.store import ADMIN_NAME, is_password, password_hash_of
+from llm_manager.gateway.users.checks import PasswordChecks
+from llm_manager.gateway.users.rules import Room, Throttle, peer_of
+from llm_manager.gateway.users.store import ADMIN_NAME, password_hash_of
 from llm_manager.kit.sql import Database
-
-# A check costs 20 ms and 19 MiB, so few run at once, and a credential that was good is remembered for a while.
-_AT_ONCE, _REMEMBER_SECONDS = 2, 300.0
 
 
 class AdminDoor:
-    """HTTP Basic with the user admin. Its hash is read once per remembered time and kept when the database is away."""
+    """HTTP Basic with the user admin. Its hash is read for each log-in and kept when the database is away.
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+    A credential that was good is remembered, as a keyed mark, until the hash changes.
+
+    Args:
+        password: what the environment gives; whoever shows it is checked however often others failed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        password: str | None = None,
+        checks: PasswordChecks | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
-        self._clock = clock
         self._throttle = Throttle(clock)
+        self._checks = checks or PasswordChecks()
         self._salt = os.urandom(32)
-        self._good: tuple[bytes, str, float] | None = None
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._good_mark = self._mark(ADMIN_NAME, password) if password else b""
+        self._good_for = ""
+        self._proving = asyncio.Lock()
         self._password_hash: str | None = None
 
     async def enter(self, authorization: str | None, *, address: str) -> None:
@@ -37,34 +49,55 @@ class AdminDoor:
 
         Raises:
             AuthenticationFailed: missing or wrong.
-            GatewayRateLimited: too many failures from this address.
+            GatewayRateLimited: too many failures from this address, or too many log-ins at once.
             StoreUnavailable: nobody can tell now.
         """
-        wait = self._throttle.wait_seconds(address)
-        if wait > 0:
-            raise GatewayRateLimited("Too many failed log-ins; wait before the next one.", retry_after_seconds=wait)
         credential = _basic(authorization)
         if credential is None:
             raise AuthenticationFailed("Log in with HTTP Basic as user admin.")
         name, password = credential
-        password_hash = await self._current_hash()
-        mark = hashlib.blake2b(f"{name}\0{password}".encode(), key=self._salt, digest_size=32).digest()
-        if self._is_remembered(mark, password_hash):
-            return
-        async with self._at_once:
-            # checked also for an unknown name, so that names cannot be told by time
-            is_good = await is_password(password, password_hash)
-        if not (is_good and name == ADMIN_NAME):
-            self._throttle.failed(address)
-            raise AuthenticationFailed("The user name or password is wrong.")
-        self._throttle.succeeded(address)
-        self._good = (mark, password_hash, self._clock() + _REMEMBER_SECONDS)
+        peer, mark = peer_of(address), self._mark(name, password)
+        # no await from here to the reservation: what comes at once is counted one by one
+        if self._throttle.may_compare(peer) and hmac.compare_digest(self._good_mark, mark):
+            await self._prove(mark, password)
+        else:
+            await self._try(peer, name, password)
+        self._throttle.let_in(peer)
 
-    def _is_remembered(self, mark: bytes, password_hash: str) -> bool:
-        good = self._good
-        if good is None or good[1] != password_hash or good[2] < self._clock():
-            return False
-        return hmac.compare_digest(good[0], mark)
+    async def _prove(self, mark: bytes, password: str) -> None:
+        """Check what was good before against the hash of now, once for each hash."""
+        password_hash = await self._current_hash()
+        if self._good_for == password_hash:
+            return
+        async with self._proving:
+            if not hmac.compare_digest(self._good_mark, mark):
+                raise _wrong()  # it was found out while this one waited
+            if self._good_for == password_hash:
+                return
+            if not await self._checks.is_good(password, password_hash, room=Room.KNOWN):
+                self._good_mark = b""
+                raise _wrong()
+            self._good_for = password_hash
+
+    async def _try(self, peer: str, name: str, password: str) -> None:
+        room, wait = self._throttle.room(peer), self._throttle.reserve(peer)
+        if wait > 0:
+            raise GatewayRateLimited("Too many failed log-ins; wait before the next one.", retry_after_seconds=wait)
+        try:
+            password_hash = await self._current_hash()
+            # checked also for an unknown name, so that names cannot be told by time
+            is_good = await self._checks.is_good(password, password_hash, room=room)
+        except (GatewayRateLimited, StoreUnavailable):
+            # nothing was checked; who leaves meanwhile has cost a check and stays counted
+            self._throttle.give_back(peer)
+            raise
+        if not (is_good and name == ADMIN_NAME):
+            raise _wrong()
+        self._throttle.give_back(peer)
+        self._good_mark, self._good_for = self._mark(name, password), password_hash
+
+    def _mark(self, name: str, password: str) -> bytes:
+        return hashlib.blake2b(f"{name}\0{password}".encode(), key=self._salt, digest_size=32).digest()
 
     async def _current_hash(self) -> str:
         try:
@@ -75,6 +108,10 @@ class AdminDoor:
         if self._password_hash is None:
             raise AuthenticationFailed("The user admin is switched off; set LLM_MANAGER_GATEWAY_ADMIN_PASSWORD.")
         return self._password_hash
+
+
+def _wrong() -> AuthenticationFailed:
+    return AuthenticationFailed("The user name or password is wrong.")
 
 
 def _basic(authorization: str | None) -> tuple[str, str] | None:

@@ -18,10 +18,10 @@ ADMIN_NAME = "admin"
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 
-async def is_password(password: str, password_hash: str) -> bool:
-    """Check a password, outside of the event loop."""
+def is_password(password: str, password_hash: str) -> bool:
+    """Check a password; blocks for about 20 ms."""
     try:
-        return await asyncio.to_thread(_hasher.verify, password_hash, password)
+        return _hasher.verify(password_hash, password)
     except (VerifyMismatchError, InvalidHashError):
         return False
 
@@ -51,5 +51,6 @@ async def ensure_admin(session: AsyncSession, password: str | None) -> None:
         session.add(User(name=ADMIN_NAME, managed_by=ENVIRONMENT, password_hash=hashed))
         return
     row.is_enabled = True
-    if not await is_password(password, row.password_hash) or _hasher.check_needs_rehash(row.password_hash):
+    is_same = await asyncio.to_thread(is_password, password, row.password_hash)
+    if not is_same or _hasher.check_needs_rehash(row.password_hash):
         row.password_hash = await asyncio.to_thread(_hasher.hash, password)

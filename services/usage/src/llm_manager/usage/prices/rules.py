@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
@@ -40,7 +41,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_file(name: str, text: bytes) -> list[Price]:
-    """Return the prices of one file of `data/`.
+    """Return the prices of one file: of `data/`, or one's own of the same form.
 
     Raises:
         PriceDataError: it is no TOML of the known form, or an amount is no number.
@@ -63,6 +64,22 @@ def read_file(name: str, text: bytes) -> list[Price]:
         ]
     except (msgspec.MsgspecError, PriceDataError) as error:
         raise PriceDataError(f"{name}: {error}") from error
+
+
+def with_own(listed: Iterable[Price], own: Iterable[Price]) -> list[Price]:
+    """Return list prices and own ones; an own price takes the place of the model's list prices from its day on."""
+    own = list(own)
+    begins: dict[tuple[str, str], date] = {}
+    for price in own:
+        for model in price.models:
+            key = price.kind, model
+            begins[key] = min(price.valid_from, begins.get(key, date.max))
+    kept: list[Price] = []
+    for price in listed:
+        models = tuple(m for m in price.models if price.valid_from < begins.get((price.kind, m), date.max))
+        if models:
+            kept.append(replace(price, models=models))
+    return kept + own
 
 
 def make_book(prices: Iterable[Price]) -> PriceBook:

@@ -6,23 +6,36 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from llm_manager.core.prices import PriceBook
+from llm_manager.core.prices import Price, PriceBook
 from llm_manager.kit.clickhouse import ClickHouse
-from llm_manager.usage.prices.rules import make_book, read_file
+from llm_manager.usage.prices.rules import PriceDataError, make_book, read_file, with_own
 
 DATA = Path(__file__).with_name("data")
 _MAX_KNOWN: Final = 64
 _SELECT: Final = "SELECT version, any(book) FROM usage.price_books WHERE version IN {versions:Array(String)} GROUP BY 1"
 
 
-def load_book(folder: Path = DATA) -> PriceBook:
-    """Read every price file of a folder.
+def load_book(own: Path | None = None) -> PriceBook:
+    """Read the price files that come with the service.
+
+    Args:
+        own: a price file of the owner, or a folder of them; what it prices is no longer priced by ours.
 
     Raises:
-        PriceDataError: a file or the whole is wrong; the message names the file.
+        PriceDataError: a file or the whole is wrong, or `own` cannot be read; the message names the file.
     """
-    files = sorted(folder.glob("*.toml"))
-    return make_book([price for file in files for price in read_file(file.name, file.read_bytes())])
+    listed = _read(DATA)
+    return make_book(listed if own is None else with_own(listed, _read(own)))
+
+
+def _read(path: Path) -> list[Price]:
+    try:
+        files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        if not files:
+            raise PriceDataError(f"{path} holds no file that ends in .toml")
+        return [price for file in files for price in read_file(file.name, file.read_bytes())]
+    except OSError as error:
+        raise PriceDataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 class PriceBooks:

@@ -97,7 +97,8 @@ def _filter(message: usage_service_pb2.Filter) -> Filter:
     # `from` is a word of Python, so the field can only be had by its name
     from_time = _instant(getattr(message, "from"), "filter.from") if message.HasField("from") else EARLIEST
     to_time = _instant(message.to, "filter.to") if message.HasField("to") else LATEST
-    return checked_filter(Filter(from_time, to_time, tuple(message.app_ids), message.request_id))
+    wanted = Filter(from_time, to_time, tuple(message.app_ids), message.request_id, message.failed_only)
+    return checked_filter(wanted)
 
 
 def _instant(timestamp: Timestamp, param: str) -> datetime:

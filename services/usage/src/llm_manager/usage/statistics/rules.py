@@ -48,6 +48,7 @@ class Filter:
     to_time: datetime = LATEST
     app_ids: tuple[str, ...] = ()
     request_id: str = ""
+    is_failed_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +132,5 @@ def checked_filter(wanted: Filter) -> Filter:
         clamp(whole_milliseconds(wanted.to_time)),
         wanted.app_ids,
         wanted.request_id,
+        wanted.is_failed_only,
     )

@@ -79,6 +79,7 @@ def _parameters(wanted: Filter) -> dict[str, Any]:
         "to": wanted.to_time,
         "app_ids": list(wanted.app_ids),
         "request_id": wanted.request_id,
+        "is_failed_only": wanted.is_failed_only,
     }
 
 

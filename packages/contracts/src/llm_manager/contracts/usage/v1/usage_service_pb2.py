@@ -26,35 +26,35 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llm_manager.contracts.usage.v1 import event_pb2 as llm__manager_dot_contracts_dot_usage_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2llm_manager/contracts/usage/v1/usage_service.proto\x12\x1ellm_manager.contracts.usage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*llm_manager/contracts/usage/v1/event.proto\"\x7f\n\x06\x46ilter\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61pp_ids\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xb2\x01\n\x06Totals\x12\x10\n\x08\x61ttempts\x18\x01 \x01(\x04\x12\x17\n\x0f\x66\x61iled_attempts\x18\x02 \x01(\x04\x12\x34\n\x05usage\x18\x03 \x01(\x0b\x32%.llm_manager.contracts.usage.v1.Usage\x12\x10\n\x08\x63ost_usd\x18\x04 \x01(\t\x12\x19\n\x11unpriced_attempts\x18\x05 \x01(\x04\x12\x1a\n\x12\x65stimated_attempts\x18\x06 \x01(\x04\"\xcc\x01\n\nTopRequest\x12<\n\tdimension\x18\x01 \x01(\x0e\x32).llm_manager.contracts.usage.v1.Dimension\x12\x39\n\x08order_by\x18\x02 \x01(\x0e\x32\'.llm_manager.contracts.usage.v1.OrderBy\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x36\n\x06\x66ilter\x18\x04 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\"C\n\x0bTopResponse\x12\x34\n\x04rows\x18\x01 \x03(\x0b\x32&.llm_manager.contracts.usage.v1.TopRow\"M\n\x06TopRow\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x06totals\x18\x02 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Totals\"F\n\x0cTotalRequest\x12\x36\n\x06\x66ilter\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\"G\n\rTotalResponse\x12\x36\n\x06totals\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Totals\"r\n\x11ListEventsRequest\x12\x36\n\x06\x66ilter\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x12ListEventsResponse\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32-.llm_manager.contracts.usage.v1.UsageRecorded\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xba\x01\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44IMENSION_UPSTREAM_MODEL\x10\x01\x12\x1d\n\x19\x44IMENSION_REQUESTED_MODEL\x10\x02\x12\x16\n\x12\x44IMENSION_PROVIDER\x10\x03\x12\x11\n\rDIMENSION_APP\x10\x04\x12\x15\n\x11\x44IMENSION_API_KEY\x10\x05\x12\x13\n\x0f\x44IMENSION_STATE\x10\x06*b\n\x07OrderBy\x12\x18\n\x14ORDER_BY_UNSPECIFIED\x10\x00\x12\x11\n\rORDER_BY_COST\x10\x01\x12\x13\n\x0fORDER_BY_TOKENS\x10\x02\x12\x15\n\x11ORDER_BY_ATTEMPTS\x10\x03\x32\xc9\x02\n\x0cUsageService\x12^\n\x03Top\x12*.llm_manager.contracts.usage.v1.TopRequest\x1a+.llm_manager.contracts.usage.v1.TopResponse\x12\x64\n\x05Total\x12,.llm_manager.contracts.usage.v1.TotalRequest\x1a-.llm_manager.contracts.usage.v1.TotalResponse\x12s\n\nListEvents\x12\x31.llm_manager.contracts.usage.v1.ListEventsRequest\x1a\x32.llm_manager.contracts.usage.v1.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2llm_manager/contracts/usage/v1/usage_service.proto\x12\x1ellm_manager.contracts.usage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*llm_manager/contracts/usage/v1/event.proto\"\x94\x01\n\x06\x46ilter\x12(\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61pp_ids\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x13\n\x0b\x66\x61iled_only\x18\x05 \x01(\x08\"\xb2\x01\n\x06Totals\x12\x10\n\x08\x61ttempts\x18\x01 \x01(\x04\x12\x17\n\x0f\x66\x61iled_attempts\x18\x02 \x01(\x04\x12\x34\n\x05usage\x18\x03 \x01(\x0b\x32%.llm_manager.contracts.usage.v1.Usage\x12\x10\n\x08\x63ost_usd\x18\x04 \x01(\t\x12\x19\n\x11unpriced_attempts\x18\x05 \x01(\x04\x12\x1a\n\x12\x65stimated_attempts\x18\x06 \x01(\x04\"\xcc\x01\n\nTopRequest\x12<\n\tdimension\x18\x01 \x01(\x0e\x32).llm_manager.contracts.usage.v1.Dimension\x12\x39\n\x08order_by\x18\x02 \x01(\x0e\x32\'.llm_manager.contracts.usage.v1.OrderBy\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x36\n\x06\x66ilter\x18\x04 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\"C\n\x0bTopResponse\x12\x34\n\x04rows\x18\x01 \x03(\x0b\x32&.llm_manager.contracts.usage.v1.TopRow\"M\n\x06TopRow\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x06totals\x18\x02 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Totals\"F\n\x0cTotalRequest\x12\x36\n\x06\x66ilter\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\"G\n\rTotalResponse\x12\x36\n\x06totals\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Totals\"r\n\x11ListEventsRequest\x12\x36\n\x06\x66ilter\x18\x01 \x01(\x0b\x32&.llm_manager.contracts.usage.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x12ListEventsResponse\x12=\n\x06\x65vents\x18\x01 \x03(\x0b\x32-.llm_manager.contracts.usage.v1.UsageRecorded\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xba\x01\n\tDimension\x12\x19\n\x15\x44IMENSION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44IMENSION_UPSTREAM_MODEL\x10\x01\x12\x1d\n\x19\x44IMENSION_REQUESTED_MODEL\x10\x02\x12\x16\n\x12\x44IMENSION_PROVIDER\x10\x03\x12\x11\n\rDIMENSION_APP\x10\x04\x12\x15\n\x11\x44IMENSION_API_KEY\x10\x05\x12\x13\n\x0f\x44IMENSION_STATE\x10\x06*b\n\x07OrderBy\x12\x18\n\x14ORDER_BY_UNSPECIFIED\x10\x00\x12\x11\n\rORDER_BY_COST\x10\x01\x12\x13\n\x0fORDER_BY_TOKENS\x10\x02\x12\x15\n\x11ORDER_BY_ATTEMPTS\x10\x03\x32\xc9\x02\n\x0cUsageService\x12^\n\x03Top\x12*.llm_manager.contracts.usage.v1.TopRequest\x1a+.llm_manager.contracts.usage.v1.TopResponse\x12\x64\n\x05Total\x12,.llm_manager.contracts.usage.v1.TotalRequest\x1a-.llm_manager.contracts.usage.v1.TotalResponse\x12s\n\nListEvents\x12\x31.llm_manager.contracts.usage.v1.ListEventsRequest\x1a\x32.llm_manager.contracts.usage.v1.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llm_manager.contracts.usage.v1.usage_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIMENSION']._serialized_start=1200
-  _globals['_DIMENSION']._serialized_end=1386
-  _globals['_ORDERBY']._serialized_start=1388
-  _globals['_ORDERBY']._serialized_end=1486
-  _globals['_FILTER']._serialized_start=163
-  _globals['_FILTER']._serialized_end=290
-  _globals['_TOTALS']._serialized_start=293
-  _globals['_TOTALS']._serialized_end=471
-  _globals['_TOPREQUEST']._serialized_start=474
-  _globals['_TOPREQUEST']._serialized_end=678
-  _globals['_TOPRESPONSE']._serialized_start=680
-  _globals['_TOPRESPONSE']._serialized_end=747
-  _globals['_TOPROW']._serialized_start=749
-  _globals['_TOPROW']._serialized_end=826
-  _globals['_TOTALREQUEST']._serialized_start=828
-  _globals['_TOTALREQUEST']._serialized_end=898
-  _globals['_TOTALRESPONSE']._serialized_start=900
-  _globals['_TOTALRESPONSE']._serialized_end=971
-  _globals['_LISTEVENTSREQUEST']._serialized_start=973
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1087
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1089
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1197
-  _globals['_USAGESERVICE']._serialized_start=1489
-  _globals['_USAGESERVICE']._serialized_end=1818
+  _globals['_DIMENSION']._serialized_start=1222
+  _globals['_DIMENSION']._serialized_end=1408
+  _globals['_ORDERBY']._serialized_start=1410
+  _globals['_ORDERBY']._serialized_end=1508
+  _globals['_FILTER']._serialized_start=164
+  _globals['_FILTER']._serialized_end=312
+  _globals['_TOTALS']._serialized_start=315
+  _globals['_TOTALS']._serialized_end=493
+  _globals['_TOPREQUEST']._serialized_start=496
+  _globals['_TOPREQUEST']._serialized_end=700
+  _globals['_TOPRESPONSE']._serialized_start=702
+  _globals['_TOPRESPONSE']._serialized_end=769
+  _globals['_TOPROW']._serialized_start=771
+  _globals['_TOPROW']._serialized_end=848
+  _globals['_TOTALREQUEST']._serialized_start=850
+  _globals['_TOTALREQUEST']._serialized_end=920
+  _globals['_TOTALRESPONSE']._serialized_start=922
+  _globals['_TOTALRESPONSE']._serialized_end=993
+  _globals['_LISTEVENTSREQUEST']._serialized_start=995
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1109
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1111
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1219
+  _globals['_USAGESERVICE']._serialized_start=1511
+  _globals['_USAGESERVICE']._serialized_end=1840
 # @@protoc_insertion_point(module_scope)

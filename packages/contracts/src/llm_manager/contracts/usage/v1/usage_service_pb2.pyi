@@ -99,8 +99,11 @@ class Filter(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     APP_IDS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FAILED_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Only this request."""
+    failed_only: _builtins.bool
+    """Only attempts that did not end with OK or CACHE_HIT."""
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp:
         """Last instant, exclusive."""
@@ -115,10 +118,11 @@ class Filter(_message.Message):
         to: _timestamp_pb2.Timestamp | None = ...,
         app_ids: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        failed_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_ids", b"app_ids", "from", b"from", "request_id", b"request_id", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_ids", b"app_ids", "failed_only", b"failed_only", "from", b"from", "request_id", b"request_id", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,6 +21,7 @@ SELECT
 FROM usage.events FINAL
 WHERE (empty({app_ids:Array(String)}) OR app_id IN {app_ids:Array(String)})
     AND ({request_id:String} = '' OR request_id = {request_id:String})
+    AND (NOT {is_failed_only:Bool} OR state NOT IN ('ok', 'cache_hit'))
     AND started_at >= {from:DateTime64(3, 'UTC')}
     AND started_at < {to:DateTime64(3, 'UTC')}
     -- the same, wider by the skew that ledger/rules.py allows, on the column that the primary key knows
