@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from nats.js.client import JetStreamContext
 
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable, StoreUnavailable
 from llm_manager.core.ids import uuid7
@@ -81,16 +80,25 @@ async def test_a_thousand_keys_are_complete_when_entering_returns(bus: Bus, buck
         assert len(changes.seen) == 1000
 
 
-async def test_values_that_are_still_on_their_way_are_waited_for(
-    bus: Bus, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await kv.put(bus, bucket, "a", b"1")
-    await kv.put(bus, bucket, "b", b"2")
-    # what nats-py sees when the server was quicker than its callback
-    monkeypatch.setattr(JetStreamContext.PushSubscription, "delivered", property(lambda _: 0))
+async def test_only_the_keys_that_are_asked_for_come(bus: Bus, bucket: str) -> None:
+    await kv.put(bus, bucket, "key.1", b"secret")
+    await kv.put(bus, bucket, "book", b"1")
+    await kv.put(bus, bucket, "app.1", b"1")
+    one, some = Changes(), Changes()
+    async with kv.watch(bus, bucket, one, keys="book"), kv.watch(bus, bucket, some, keys="app.*"):
+        await kv.put(bus, bucket, "key.2", b"secret")
+        await kv.put(bus, bucket, "app.2", b"2")
+        await kv.put(bus, bucket, "book", b"2")
+        await one.until(("book", b"2"))
+        await some.until(("app.2", b"2"))
+    assert (one.seen, some.seen) == ([("book", b"1"), ("book", b"2")], [("app.1", b"1"), ("app.2", b"2")])
+
+
+async def test_no_value_of_a_pattern_that_nothing_matches_is_waited_for(bus: Bus, bucket: str) -> None:
+    await kv.put(bus, bucket, "key.1", b"1")
     changes = Changes()
-    async with kv.watch(bus, bucket, changes):
-        assert changes.seen == [("a", b"1"), ("b", b"2")]
+    async with kv.watch(bus, bucket, changes, keys="book"):
+        assert changes.seen == []
 
 
 async def test_a_bucket_that_is_not_there_is_named(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.kv import watch
-from llm_manager.kit.bus.names import BUCKET_CONFIG, infer_subject
+from llm_manager.kit.bus.names import BUCKET_CONFIG, KEY_PRICE_BOOK, infer_subject
 from llm_manager.kit.bus.responder import Responder
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.ops import Ops
@@ -54,7 +54,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
             connect(settings.nats_url, name=f"providers {worker_id}", token=token, on_lost=ops.fail)
         )
         await ensure_streams(bus)
-        await stack.enter_async_context(watch(bus, BUCKET_CONFIG, prices.on_change))
+        await stack.enter_async_context(watch(bus, BUCKET_CONFIG, prices.on_change, keys=KEY_PRICE_BOOK))
         client = await stack.enter_async_context(HttpClient())
         recorder = await stack.enter_async_context(Recorder(bus))
         inference = Inference(

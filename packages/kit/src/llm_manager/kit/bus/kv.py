@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
 
 import structlog
 from nats import errors
-from nats.js.client import JetStreamContext
+from nats.js import api
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NoStreamResponseError
-from nats.js.kv import KeyValue
 
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable, StoreUnavailable
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.pull import Pull
 
 _WRITE_SECONDS = 5.0
 _INITIAL_SECONDS = 15.0
 _RETRY_SECONDS = 0.3
 _OPERATION: Final = "KV-Operation"
+# Headers of a message that says that a key is gone: by a client, or by the server when its time was over.
+_GONE: Final = frozenset({_OPERATION, "Nats-Marker-Reason"})
+# Values asked for at a time: a few milliseconds of the event loop.
+_AT_ONCE = 64
+# Longer than a standing request of Pull, shorter than it would take consumers of dead processes to pile up.
+_FORGOTTEN_SECONDS = 60.0
 
 OnChange = Callable[[str, bytes | None], None]
 
@@ -61,11 +67,17 @@ async def _write(bus: Bus, bucket: str, key: str, value: bytes, *, headers: dict
 
 
 class _Watch:
-    """Follows one bucket, and starts over after every reconnect."""
+    """Follows some keys of one bucket, and starts over after every reconnect.
 
-    def __init__(self, bus: Bus, bucket: str, on_change: OnChange) -> None:
+    The watch of nats-py 2.16 is not used: the server pushes a large bucket as fast as it can, which keeps the event
+    loop for 100 ms and more at a time, and its mark of the end of the current values may come too early.
+    """
+
+    def __init__(self, bus: Bus, bucket: str, keys: str, on_change: OnChange) -> None:
         self._bus = bus
         self._bucket = bucket
+        self._keys = keys
+        self._prefix = f"$KV.{bucket}."
         self._on_change = on_change
         self._known: set[str] = set()
         self._restart = asyncio.Event()
@@ -78,14 +90,7 @@ class _Watch:
     async def run(self) -> None:
         while True:
             self._restart.clear()
-            try:
-                watcher = await self._open()
-            except (errors.Error, JetStreamError, TimeoutError) as error:
-                self.first_error = error
-                log.debug("bus_watch_failed", bucket=self._bucket, error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            following = asyncio.create_task(self._follow(watcher), name=f"bus-watch-{self._bucket}")
+            following = asyncio.create_task(self._follow(), name=f"bus-watch-{self._bucket}")
             restarting = asyncio.create_task(self._restart.wait())
             try:
                 await asyncio.wait({following, restarting}, return_when=asyncio.FIRST_COMPLETED)
@@ -93,30 +98,54 @@ class _Watch:
                 following.cancel()
                 restarting.cancel()
                 await asyncio.gather(following, restarting, return_exceptions=True)
-                with suppress(errors.Error, JetStreamError):
-                    await watcher.stop()
+            if not following.cancelled():
+                self.first_error = following.result()
+                log.debug("bus_watch_failed", bucket=self._bucket, error=str(self.first_error))
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _open(self) -> KeyValue.KeyWatcher:
-        store = await self._bus.jetstream.key_value(self._bucket)
-        # the library leaves the types of its parameters open
-        return await store.watch(">")  # pyright: ignore[reportUnknownMemberType]
+    async def _follow(self) -> Exception:
+        """Follow until that fails, and return why."""
+        try:
+            info = await self._consumer()
+            pull = Pull(self._bus, stream=info.stream_name, durable=info.name)
+            await pull.open()
+            try:
+                await self._read(pull, is_empty=not info.num_pending)
+            finally:
+                await pull.close()
+        except (errors.Error, JetStreamError, BusUnavailable, TimeoutError) as error:
+            return error
 
-    async def _follow(self, watcher: KeyValue.KeyWatcher) -> None:
+    async def _consumer(self) -> api.ConsumerInfo:
+        """Make a consumer of the current values and all later ones; the server forgets it when nobody asks it."""
+        config = api.ConsumerConfig(
+            deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
+            ack_policy=api.AckPolicy.NONE,
+            filter_subject=self._prefix + self._keys,
+            inactive_threshold=_FORGOTTEN_SECONDS,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        return await self._bus.jetstream.add_consumer(f"KV_{self._bucket}", config)  # pyright: ignore[reportUnknownMemberType]  # its **params are untyped
+
+    async def _read(self, pull: Pull, *, is_empty: bool) -> NoReturn:
         seen: set[str] | None = set()
-        async for entry in watcher:
-            if entry is None:
-                is_end = seen is not None and not await _has_delivered(watcher)
-            else:
+        while True:
+            messages = [] if is_empty else await pull.batch(_AT_ONCE, 0.0)
+            is_empty = False
+            for message in messages:
+                key, headers = message.subject.removeprefix(self._prefix), message.headers or {}
                 if seen is not None:
-                    seen.add(entry.key)
-                self._tell(entry.key, entry.value or b"" if entry.operation is None else None)
-                is_end = seen is not None and entry.delta == 0
-            if is_end:
+                    seen.add(key)
+                self._tell(key, None if _GONE & headers.keys() else message.data)
+            if seen is not None and (not messages or not messages[-1].metadata.num_pending):
                 # The end of the current values. What was known and is not among them went while nobody looked.
-                for key in self._known - (seen or set()):
+                for key in self._known - seen:
                     self._tell(key, None)
                 seen = None
                 self.is_current.set()
+            # a large bucket must not keep the loop from others, although its next values may be here already
+            await asyncio.sleep(0)
 
     def _tell(self, key: str, value: bytes | None) -> None:
         if value is None:
@@ -129,30 +158,21 @@ class _Watch:
             log.exception("bus_watch_reader_failed", bucket=self._bucket, key=key)
 
 
-async def _has_delivered(watcher: KeyValue.KeyWatcher) -> bool:
-    """Say whether values are on their way.
-
-    nats-py 2.16 marks the end of the current values too early when the server has sent them all before the client has
-    handled the first, so its mark is believed only for a bucket without values; else the count in the last value is.
-    """
-    # the library offers no other way to it, and leaves its type open
-    subscription: JetStreamContext.PushSubscription = watcher._sub  # pyright: ignore[reportPrivateUsage, reportAssignmentType]
-    info = await subscription.consumer_info()
-    return info.delivered is not None and info.delivered.consumer_seq > 0
-
-
 @asynccontextmanager
-async def watch(bus: Bus, bucket: str, on_change: OnChange) -> AsyncGenerator[None]:
-    """Follow all keys of a bucket while entered.
+async def watch(bus: Bus, bucket: str, on_change: OnChange, *, keys: str = ">") -> AsyncGenerator[None]:
+    """Follow keys of a bucket while entered; nothing else of it is sent here.
 
     Entering returns after `on_change` has had all current values; then it gets every change, None for a deleted key.
     After a reconnect all current values come again, so `on_change` must be idempotent. It is called in the event loop
     and must not block.
 
+    Args:
+        keys: a key, or a pattern of NATS such as `app.*`; all of them unless told otherwise.
+
     Raises:
         StoreUnavailable: the current values did not come within 15 s.
     """
-    follower = _Watch(bus, bucket, on_change)
+    follower = _Watch(bus, bucket, keys, on_change)
     task = asyncio.create_task(follower.run(), name=f"bus-watch-{bucket}")
     remove = bus.on_reconnect(follower.restart)
     try:

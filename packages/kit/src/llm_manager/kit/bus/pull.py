@@ -31,7 +31,7 @@ _NOTHING_MORE = frozenset({"404", "408"})
 
 
 class Pull:
-    """Messages of one durable consumer, as they come."""
+    """Messages of one consumer, as they come."""
 
     def __init__(self, bus: Bus, *, stream: str, durable: str) -> None:
         self._bus = bus

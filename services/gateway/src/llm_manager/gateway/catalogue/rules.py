@@ -8,38 +8,66 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import ClassVar, get_args
 
 import msgspec
 
 from llm_manager.core.errors import ModelNotFound
 from llm_manager.core.facts import Capability, Dialect
+from llm_manager.gateway.catalogue.layers import Layers
 from llm_manager.gateway.inference.profile import ModelProfile
 from llm_manager.gateway.inference.rules import Target
 
 _HINTS, _HINT_CANDIDATES = 3, 2_000
 _SHOWN_NAME = 100
 # NATS KV keys take only these; a dot separates tokens, so it may stand neither at an end nor twice.
-_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One row as it travels. `revision` grows with every change of the row; the higher one is the newer."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row as it travels. `revision` grows with every change of the row; the higher one is the newer.
 
+    Args:
+        prefix: first token of its keys in the bucket.
+        collection: field of `Snapshot` that holds it.
+    """
+
+    prefix: ClassVar[str]
+    collection: ClassVar[str]
     id: str
     revision: int
     is_enabled: bool = True
+
+    @property
+    def handle(self) -> str:
+        """By what it is found."""
+        return self.id
+
+
+class NamedRecord(Record, frozen=True, kw_only=True):
+    """One that is found by its name, which is unique."""
+
+    name: str
+
+    @property
+    def handle(self) -> str:
+        """By what it is found."""
+        return self.name
 
 
 class AppRecord(Record, frozen=True, kw_only=True):
     """A client application."""
 
+    prefix: ClassVar[str] = "app"
+    collection: ClassVar[str] = "apps"
     name: str
 
 
 class KeyRecord(Record, frozen=True, kw_only=True):
     """An API key; `hash` is keyed by the platform's pepper."""
 
+    prefix: ClassVar[str] = "key"
+    collection: ClassVar[str] = "keys"
     app_id: str
     name: str
     hash: str
@@ -60,10 +88,11 @@ class ProviderProfile(msgspec.Struct, frozen=True, kw_only=True):
     probed_at: datetime
 
 
-class ProviderRecord(Record, frozen=True, kw_only=True):
+class ProviderRecord(NamedRecord, frozen=True, kw_only=True):
     """An upstream; `credential` is sealed, empty when it needs none."""
 
-    name: str
+    prefix: ClassVar[str] = "provider"
+    collection: ClassVar[str] = "providers"
     kind: str
     base_url: str = ""
     credential: bytes = b""
@@ -75,7 +104,7 @@ class ProviderRecord(Record, frozen=True, kw_only=True):
         return self.profile if self.profile is not None and self.profile.base_url == self.base_url else None
 
 
-class ConfigurationRecord(Record, frozen=True, kw_only=True):
+class ConfigurationRecord(NamedRecord, frozen=True, kw_only=True):
     """A named model ready to use; `created` in Unix seconds.
 
     Args:
@@ -84,7 +113,8 @@ class ConfigurationRecord(Record, frozen=True, kw_only=True):
         capabilities, context_window, max_output_tokens: see `inference.profile.ModelProfile`.
     """
 
-    name: str
+    prefix: ClassVar[str] = "configuration"
+    collection: ClassVar[str] = "configurations"
     provider: str
     upstream_model: str
     created: int = 0
@@ -95,43 +125,32 @@ class ConfigurationRecord(Record, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
 
 
-class AliasRecord(Record, frozen=True, kw_only=True):
+class AliasRecord(NamedRecord, frozen=True, kw_only=True):
     """Another name of a configuration; `created` in Unix seconds."""
 
-    name: str
+    prefix: ClassVar[str] = "alias"
+    collection: ClassVar[str] = "aliases"
     configuration: str
     created: int = 0
 
 
 AnyRecord = AppRecord | KeyRecord | ProviderRecord | ConfigurationRecord | AliasRecord
-KINDS: Mapping[str, type[AnyRecord]] = {
-    "app": AppRecord,
-    "key": KeyRecord,
-    "provider": ProviderRecord,
-    "configuration": ConfigurationRecord,
-    "alias": AliasRecord,
-}
-R = TypeVar("R", bound=Record)
+_BY_PREFIX: Mapping[str, type[AnyRecord]] = {record.prefix: record for record in get_args(AnyRecord)}
 
 
 def kv_key(record: AnyRecord) -> str:
-    """Return the key of a record in the bucket; characters that NATS refuses become =XX of their UTF-8."""
-    match record:
-        case AppRecord():
-            return f"app.{record.id}"
-        case KeyRecord():
-            return f"key.{record.id}"
-        case ProviderRecord():
-            return f"provider.{_escaped(record.name)}"
-        case ConfigurationRecord():
-            return f"configuration.{_escaped(record.name)}"
-        case AliasRecord():
-            return f"alias.{_escaped(record.name)}"
+    """Return the key of a record in the bucket."""
+    return kv_key_of(type(record), record.handle)
+
+
+def kv_key_of(record: type[AnyRecord], handle: str) -> str:
+    """Return the key of the record with a handle; characters that NATS refuses become =XX of their UTF-8."""
+    return f"{record.prefix}.{handle if _PLAIN.fullmatch(handle) else _escaped(handle)}"
 
 
 def kind_of(key: str) -> type[AnyRecord] | None:
     """Return which record a key of the bucket holds; None when it belongs to somebody else."""
-    return KINDS.get(key.partition(".")[0])
+    return _BY_PREFIX.get(key.partition(".")[0])
 
 
 def _escaped(name: str) -> str:
@@ -146,31 +165,40 @@ def _escaped(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The catalogue at one moment. Only what is enabled is in it.
+    """The catalogue at one moment, which never changes; `changed` makes the next one. Only what is enabled is in it.
 
     Args:
         is_complete: False until a store has been read, so that an unknown key proves nothing yet.
     """
 
-    apps: Mapping[str, AppRecord] = field(default_factory=dict[str, AppRecord])
-    keys: Mapping[str, KeyRecord] = field(default_factory=dict[str, KeyRecord])
-    providers: Mapping[str, ProviderRecord] = field(default_factory=dict[str, ProviderRecord])
-    configurations: Mapping[str, ConfigurationRecord] = field(default_factory=dict[str, ConfigurationRecord])
-    aliases: Mapping[str, AliasRecord] = field(default_factory=dict[str, AliasRecord])
+    apps: Layers[AppRecord] = field(default_factory=Layers[AppRecord])
+    keys: Layers[KeyRecord] = field(default_factory=Layers[KeyRecord])
+    providers: Layers[ProviderRecord] = field(default_factory=Layers[ProviderRecord])
+    configurations: Layers[ConfigurationRecord] = field(default_factory=Layers[ConfigurationRecord])
+    aliases: Layers[AliasRecord] = field(default_factory=Layers[AliasRecord])
     is_complete: bool = False
 
     @staticmethod
     def of(records: Iterable[AnyRecord], *, is_complete: bool) -> Snapshot:
         """Build a snapshot from every record."""
-        enabled = [record for record in records if record.is_enabled]
-        return Snapshot(
-            apps={app.id: app for app in _of_type(enabled, AppRecord)},
-            keys={key.id: key for key in _of_type(enabled, KeyRecord)},
-            providers={provider.name: provider for provider in _of_type(enabled, ProviderRecord)},
-            configurations={item.name: item for item in _of_type(enabled, ConfigurationRecord)},
-            aliases={alias.name: alias for alias in _of_type(enabled, AliasRecord)},
-            is_complete=is_complete,
-        )
+        snapshot = Snapshot(is_complete=is_complete)
+        for record in records:
+            snapshot = snapshot.changed(record)
+        return snapshot
+
+    def changed(self, record: AnyRecord) -> Snapshot:
+        """Return the snapshot after one record came or changed; one that is disabled is taken out."""
+        return self._with(record, record if record.is_enabled else None)
+
+    def without(self, record: AnyRecord) -> Snapshot:
+        """Return the snapshot after one record went."""
+        return self._with(record, None)
+
+    def _with(self, record: AnyRecord, value: AnyRecord | None) -> Snapshot:
+        collection: Layers[AnyRecord] = getattr(self, record.collection)
+        if value is None and record.handle not in collection:
+            return self
+        return replace(self, **{record.collection: collection.changed(record.handle, value)})
 
     def resolve(self, model: str) -> Target:
         """Return where a model's name leads: a configuration, an alias, or `<provider>/<upstream model>`.
@@ -198,10 +226,6 @@ class Snapshot:
         near = difflib.get_close_matches(shown, list(names), n=_HINTS)
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
         return ModelNotFound(f"The model {shown!r} does not exist or your app may not use it. {hint}", param="model")
-
-
-def _of_type(records: Iterable[AnyRecord], kind: type[R]) -> Iterable[R]:
-    return (record for record in records if isinstance(record, kind))
 
 
 def _target(provider: ProviderRecord, upstream_model: str, configuration: ConfigurationRecord | None) -> Target:

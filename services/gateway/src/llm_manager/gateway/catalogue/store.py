@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import SQLORMExpression
 
 from llm_manager.core.facts import Capability
 from llm_manager.core.ids import ApiKey
@@ -22,29 +24,90 @@ from llm_manager.gateway.catalogue.rules import (
     KeyRecord,
     ProviderProfile,
     ProviderRecord,
+    kv_key_of,
 )
 from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
 from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
 
+log = structlog.stdlib.get_logger("gateway")
+
 T = TypeVar("T", bound=Table)
+# What the event loop turns into objects at once: some milliseconds of each.
+_STAMPS_AT_ONCE, _ROWS_AT_ONCE = 500, 100
 
 
-async def load_records(database: Database) -> list[AnyRecord]:
-    """Read the whole catalogue in one transaction.
+@dataclass(frozen=True, slots=True)
+class RecordKind(Generic[T]):
+    """How the rows of one table travel. A further kind is a record in rules.py and one of these.
+
+    Args:
+        handle: column of the record's handle.
+        parent: the relationship to another row (Any: its table is not ours) and what the record repeats of that: a
+            change there changes the record too.
+    """
+
+    record: type[AnyRecord]
+    table: type[T]
+    to_record: Callable[[T], AnyRecord]
+    handle: SQLORMExpression[str]
+    parent: tuple[Any, SQLORMExpression[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that a row has changed, without reading it whole."""
+
+    row_id: str
+    version: int
+
+
+async def stamps(database: Database, kind: RecordKind[Any]) -> AsyncGenerator[dict[str, Stamp]]:
+    """Read the stamps of all rows of a table by their keys of the bucket, page by page.
+
+    Each page is a transaction of its own: a row that comes meanwhile may be missing, none is left out that was there.
 
     Raises:
         StoreUnavailable: the database does not answer.
     """
-    async with database.session(read_only=True) as session:
-        return [
-            *(_app(row) for row in await session.scalars(select(App))),
-            *(key_record(row) for row in await session.scalars(select(Key))),
-            *(provider_record(row) for row in await session.scalars(select(Provider))),
-            *(_configuration(row) for row in await session.scalars(select(Configuration))),
-            *(_alias(row) for row in await session.scalars(select(Alias))),
-        ]
+    table, record = kind.table, kind.record
+    # Any: it has a column more where there is a parent, which its type cannot say
+    query: Any = select(table.id, kind.handle, table.revision, table.updated_at)
+    query = query.order_by(table.id).limit(_STAMPS_AT_ONCE)
+    if kind.parent is not None:
+        relationship, repeated = kind.parent
+        query = query.add_columns(repeated).join(relationship)
+    after = ""
+    while True:
+        async with database.session(read_only=True) as session:
+            rows = [tuple[Any, ...](row) for row in await session.execute(query.where(table.id > after))]
+        if not rows:
+            return
+        yield {kv_key_of(record, row[1]): Stamp(row[0], hash(row)) for row in rows}
+        after = rows[-1][0]
+
+
+async def load(
+    database: Database, kind: RecordKind[Any], ids: Sequence[str]
+) -> AsyncGenerator[dict[str, AnyRecord | None]]:
+    """Read rows whole, by id and page by page; None stands for one of a form that is newer than this process.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    for start in range(0, len(ids), _ROWS_AT_ONCE):
+        query = select(kind.table).where(kind.table.id.in_(ids[start : start + _ROWS_AT_ONCE]))
+        async with database.session(read_only=True) as session:
+            rows = (await session.scalars(query)).all()
+        records: dict[str, AnyRecord | None] = {}
+        for row in rows:
+            try:
+                records[row.id] = kind.to_record(row)
+            except msgspec.ValidationError as error:
+                records[row.id] = None
+                log.warning("catalogue_row_refused", table=kind.table.__tablename__, id=row.id, reason=str(error))
+        yield records
 
 
 def _app(row: App) -> AppRecord:
@@ -99,6 +162,22 @@ def _alias(row: Alias) -> AliasRecord:
         configuration=row.configuration.name,
         created=int(row.created_at.timestamp()),
     )
+
+
+# Parents first, so that nobody sees a record before what it names. Any: each kind has a table of its own.
+RECORD_KINDS: tuple[RecordKind[Any], ...] = (
+    RecordKind(AppRecord, App, _app, App.id),
+    RecordKind(ProviderRecord, Provider, provider_record, Provider.name),
+    RecordKind(
+        ConfigurationRecord,
+        Configuration,
+        _configuration,
+        Configuration.name,
+        parent=(Configuration.provider, Provider.name),
+    ),
+    RecordKind(AliasRecord, Alias, _alias, Alias.name, parent=(Alias.configuration, Configuration.name)),
+    RecordKind(KeyRecord, Key, key_record, Key.id),
+)
 
 
 def kept_in(row: Provider) -> Kept:
