@@ -14,9 +14,11 @@ from llm_manager.testing.stream_validator import StreamValidator
 Json = dict[str, Any]
 
 # wire.md section 3: what a provider's status becomes at our edge; other 4xx stay as they are
-_STATUS = {401: {502}, 402: {502}, 403: {502}, 408: {429}, 409: {429}, 429: {429}}
+_STATUS = {401: {502}, 402: {502}, 408: {504}}
 # Refusals of the provider's credential are worded by us: they quote parts of the key, which is not the client's.
-_WORDED_BY_US = (401, 402, 403)
+_WORDED_BY_US = (401, 402)
+# Gemini says with 400 that it does not know a key (gemini-chat-e51f18ac3a).
+_OF_THE_KEY = "API key not valid"
 _ABSENT_IDS = (None, "", "null")
 
 
@@ -86,6 +88,8 @@ def _error_differences(expected: Json, seen: Json, status: int) -> list[str]:
     if seen["error"].get("code") == "unsupported_parameter" and 400 <= (expected.get("status") or 0) < 500:
         # we refuse what the provider would refuse, before it is asked
         return []
+    if _OF_THE_KEY in str(expected.get("message")):
+        expected = {**expected, "status": 401}
     lines: list[str] = []
     if not expected.get("in_stream"):
         wanted = _STATUS.get(expected["status"], {502, 503, 504} if expected["status"] >= 500 else {expected["status"]})

@@ -13,6 +13,7 @@ from llm_manager.core.errors import (
     InternalError,
     InvalidRequest,
     LlmManagerError,
+    ProviderRateLimited,
     UpstreamError,
     UpstreamFailure,
     UpstreamRefused,
@@ -89,3 +90,11 @@ def test_a_spent_budget_is_told_apart_from_the_providers_limit_and_not_retried()
         429,
         False,
     )
+
+
+def test_the_word_of_the_provider_decides_whether_a_retry_makes_sense() -> None:
+    no, yes, silent = (UpstreamFailure(429, should_retry=said) for said in (False, True, None))
+
+    assert [ProviderRateLimited("x", upstream=said).retryable for said in (no, yes, silent)] == [False, True, True]
+    assert [UpstreamRefused("x", upstream=said, retryable=True).retryable for said in (no, silent)] == [False, True]
+    assert not UpstreamRefused.retryable

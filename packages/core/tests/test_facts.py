@@ -127,3 +127,22 @@ def test_wrong_file_of_ones_own_is_refused_by_name_and_key(tmp_path: Path) -> No
 def test_provider_speaks_its_main_dialect_and_the_others_that_it_names() -> None:
     facts = parse_facts(_own_file("mine", also='["openai_responses"]'), name="mine")
     assert [facts.speaks(name) for name in ("openai_chat", "openai_responses", "cohere_v2")] == [True, True, False]
+
+
+def test_401_and_402_are_ours_whatever_they_say_and_403_only_where_the_facts_say_so() -> None:
+    ours = '[errors.ours]\nwords = ["no_key"]\ntexts = ["*key*"]\ntexts_of_400 = ["bad key*"]\n'
+    fit = parse_facts(MINIMAL + ours, name="new").errors.ours.fit
+
+    statuses = [400, 401, 402, 403, 404, 429, 500]
+    assert [status for status in statuses if fit(status=status, words=("x", ""), text="Your Key.")] == [401, 402, 403]
+    assert fit(status=403, words=("", "no_key"), text="")
+    assert not fit(status=403, words=("", ""), text="moderated")
+    assert fit(status=400, words=(), text="Bad key: it has expired")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_patterns_of_refusals_can_be_met(kind: str) -> None:
+    ours = load_facts()[kind].errors.ours
+
+    # messages are compared in lower case
+    assert [text for text in (*ours.texts, *ours.texts_of_400) if text != text.lower() or not text.strip("*")] == []

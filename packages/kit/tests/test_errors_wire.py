@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_manager.contracts.errors.v1 import error_pb2
-from llm_manager.core.errors import CODES, InternalError, InvalidRequest, LlmManagerError, UpstreamFailure, class_of
+from llm_manager.core.errors import (
+    CODES,
+    InternalError,
+    InvalidRequest,
+    LlmManagerError,
+    NoWorker,
+    UpstreamFailure,
+    UpstreamRefused,
+    class_of,
+)
 from llm_manager.kit.errors_wire import from_proto, to_proto
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -20,7 +29,14 @@ def _state(error: LlmManagerError) -> tuple[object, ...]:
     return (error.code, error.message, error.http_status, error.param, error.retry_after_seconds, error.upstream)
 
 
-upstreams = st.builds(UpstreamFailure, http_status=statuses, code=texts, type=texts, request_id=texts)
+upstreams = st.builds(
+    UpstreamFailure,
+    http_status=statuses,
+    code=texts,
+    type=texts,
+    request_id=texts,
+    should_retry=st.none() | st.booleans(),
+)
 
 
 @given(
@@ -49,8 +65,16 @@ def test_every_error_of_the_tree_survives_the_wire(  # one argument per field
 
     assert _state(received) == _state(error)
     assert sent.is_retryable == error.retryable
+    # an abstract parent arrives as the child that owns its code, and is what that is
+    assert received.retryable == error.retryable or type(received) is not cls
     assert type(received) is class_of(cls.code)
     assert issubclass(type(received), cls) or cls.code == InvalidRequest.code
+
+
+def test_a_retry_that_makes_sense_for_this_one_error_survives_and_what_is_left_out_takes_nothing_back() -> None:
+    assert from_proto(to_proto(UpstreamRefused("x", http_status=409, retryable=True))).retryable
+    # a worker of somebody else may say nothing of it
+    assert from_proto(error_pb2.Error(code=NoWorker.code, message="x")).retryable
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -29,6 +29,42 @@ def test_a_refusal_without_a_code_has_none() -> None:
     assert json.loads(error_body(error))["error"]["code"] is None
 
 
+@pytest.mark.requirement("T-10")
+@pytest.mark.parametrize(
+    ("code", "type_", "shown"),
+    [
+        ("insufficient_quota", "insufficient_quota", ("insufficient_quota", "insufficient_quota")),
+        ("rate_limit_exceeded", "tokens", ("rate_limit_exceeded", "tokens")),
+        ("", "", ("provider_rate_limited", "rate_limit_error")),
+        # OpenRouter repeats the status, which says nothing
+        ("429", "", ("provider_rate_limited", "rate_limit_error")),
+    ],
+)
+def test_a_limit_of_the_provider_keeps_its_code(code: str, type_: str, shown: tuple[str, str]) -> None:
+    error = errors.ProviderRateLimited("wait", upstream=errors.UpstreamFailure(429, code=code, type=type_))
+    body = json.loads(error_body(error))["error"]
+    assert (body["code"], body["type"]) == shown
+
+
+def _said(status: int, should_retry: bool | None) -> errors.UpstreamFailure:
+    return errors.UpstreamFailure(status, should_retry=should_retry)
+
+
+@pytest.mark.parametrize(
+    ("error", "retries"),
+    [
+        (errors.ProviderRateLimited("x", upstream=_said(429, should_retry=False)), b"false"),
+        (errors.ProviderRateLimited("x", upstream=_said(429, should_retry=True)), b"true"),
+        (errors.ProviderRateLimited("x", upstream=_said(429, should_retry=None)), None),
+        (errors.UpstreamUnavailable("x", upstream=_said(500, should_retry=False)), b"false"),
+        (errors.UpstreamRefused("x", http_status=400, upstream=_said(400, should_retry=True)), b"true"),
+        (errors.UpstreamRefused("x", http_status=409, upstream=_said(409, should_retry=None), retryable=True), None),
+    ],
+)
+def test_what_the_provider_says_of_a_retry_goes_through(error: errors.LlmManagerError, retries: bytes | None) -> None:
+    assert [value for name, value in error_headers(error) if name == b"x-should-retry"] == [retries] * bool(retries)
+
+
 @pytest.mark.parametrize(
     ("error", "retries"),
     [

@@ -220,6 +220,20 @@ FAILURES: list[tuple[LlmManagerError, type[openai.APIStatusError], int, str | No
         UpstreamRefused("no such model", http_status=404, upstream=UpstreamFailure(404, code="model_not_found")),
         openai.NotFoundError, 404, "model_not_found",
     ),
+    (
+        UpstreamRefused("moderated", http_status=403, upstream=UpstreamFailure(403, code="flagged")),
+        openai.PermissionDeniedError, 403, "flagged",
+    ),
+    (
+        UpstreamRefused("locked", http_status=409, retryable=True, upstream=UpstreamFailure(409, code="lock")),
+        openai.ConflictError, 409, "lock",
+    ),
+    (
+        ProviderRateLimited(
+            "no quota", upstream=UpstreamFailure(429, code="insufficient_quota", should_retry=False)
+        ),
+        openai.RateLimitError, 429, "insufficient_quota",
+    ),
     (UpstreamCredentialsExhausted("all keys refused", upstream=UpstreamFailure(401)), openai.InternalServerError, 502,
      "upstream_credentials_exhausted"),
     (ProviderRateLimited("slow down", retry_after_seconds=1.5), openai.RateLimitError, 429, "provider_rate_limited"),
@@ -249,7 +263,8 @@ async def test_failures_are_typed_exceptions(
     assert error.message in failure.message
     assert failure.request_id == worker.requests[0].attribution.request_id
     should_retry = failure.response.headers.get("x-should-retry")
-    assert should_retry == ("false" if code in {"budget_exceeded", "upstream_credentials_exhausted"} else None)
+    pointless = {"budget_exceeded", "upstream_credentials_exhausted", "insufficient_quota"}
+    assert should_retry == ("false" if code in pointless else None)
     if error.retry_after_seconds:
         assert failure.response.headers["retry-after-ms"] == str(int(error.retry_after_seconds * 1000))
 

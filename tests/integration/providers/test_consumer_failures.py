@@ -241,7 +241,9 @@ async def test_usage_behind_an_error_still_counts(asker: Asker, upstream: FakeUp
         (302, UpstreamProtocolError, 502),
         (401, UpstreamCredentialsExhausted, 502),
         (402, UpstreamCredentialsExhausted, 502),
-        (403, UpstreamCredentialsExhausted, 502),
+        (403, UpstreamRefused, 403),
+        (408, UpstreamTimeout, 504),
+        (409, UpstreamRefused, 409),
         (429, ProviderRateLimited, 429),
         (500, UpstreamUnavailable, 502),
         (529, UpstreamUnavailable, 503),
@@ -263,8 +265,9 @@ async def test_status_of_the_provider_becomes_the_error_of_the_table(
     assert answered.failure.http_status == status
     assert answered.failure.code == "why"
     assert "sk-canary" not in str(answered.error)
-    if kind_of_error is ProviderRateLimited:
-        assert answered.error.retry_after_seconds == 2.5
+    waits = status in (408, 409, 429) or status >= 500
+    assert answered.error.retry_after_seconds == (2.5 if waits else None)
+    assert answered.error.retryable == (waits or status == 302)
     event = await asker.the_event()
     assert (event.upstream_status, event.usage_source) == (status, event_types.USAGE_SOURCE_NONE)
     assert event.usage == event_types.Usage()

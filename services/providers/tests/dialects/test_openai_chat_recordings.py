@@ -190,9 +190,10 @@ def test_recorded_refusal_becomes_the_error_that_clients_should_get(recording: R
 
 
 def class_for(status: int) -> type[LlmManagerError]:
-    if status in (401, 402, 403):
+    # both recorded 403 are of the request: a model that is not allowed, and moderation
+    if status in (401, 402):
         return UpstreamCredentialsExhausted
-    if status in (408, 409, 429):
+    if status == 429:
         return ProviderRateLimited
     return UpstreamRefused if status < 500 else UpstreamUnavailable
 

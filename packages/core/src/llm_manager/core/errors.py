@@ -20,7 +20,7 @@
     │   ├── BudgetExceeded               429  budget_exceeded
     │   └── GatewayRateLimited           429  gateway_rate_limited
     ├── UpstreamError                    the provider failed
-    │   ├── UpstreamRefused              4xx  upstream_refused         the provider found the request wrong
+    │   ├── UpstreamRefused              4xx  upstream_refused         the provider refused this request
     │   ├── UpstreamCredentialsExhausted 502  upstream_credentials_exhausted
     │   ├── ProviderRateLimited          429  provider_rate_limited
     │   ├── UpstreamUnavailable          5xx  upstream_unavailable
@@ -55,21 +55,26 @@ class UpstreamFailure:
         code: its own code, in its own words; empty when it gave none.
         type: its own type; empty when it gave none.
         request_id: its request id; empty when it gave none.
+        should_retry: whether it says itself that a retry makes sense; None when it does not say.
     """
 
     http_status: int
     code: str = ""
     type: str = ""
     request_id: str = ""
+    should_retry: bool | None = None
 
 
 class LlmManagerError(Exception):
-    """Root of the tree. `str(error)` says what happened and what to do, and never holds a secret."""
+    """Root of the tree. `str(error)` says what happened and what to do, and never holds a secret.
+
+    `retryable` is the provider's word where it gave one, else what was given, else what the class says.
+    """
 
     code: ClassVar[str] = "internal_error"
     http_status: int = 500
     grpc_status: ClassVar[str] = "INTERNAL"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class LlmManagerError(Exception):
         param: str | None = None,
         retry_after_seconds: float | None = None,
         http_status: int | None = None,
+        retryable: bool | None = None,
         upstream: UpstreamFailure | None = None,
     ) -> None:
         super().__init__(message)
@@ -89,6 +95,10 @@ class LlmManagerError(Exception):
         self.detail = b""
         if http_status is not None:
             self.http_status = http_status
+        if upstream is not None and upstream.should_retry is not None:
+            retryable = upstream.should_retry
+        if retryable is not None:
+            self.retryable = retryable
 
 
 class RequestError(LlmManagerError):
@@ -205,19 +215,19 @@ class UpstreamError(LlmManagerError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The provider found the request wrong (400, 404, 413, 422 …); `http_status` is its status."""
+    """The provider refused this request (400, 403, 404, 409, 413, 422 …); `http_status` is its status."""
 
     code, http_status, grpc_status = "upstream_refused", 400, "INVALID_ARGUMENT"
 
 
 class UpstreamCredentialsExhausted(UpstreamError):
-    """No credential of the provider works (401, 402, 403). Never shown as the caller's own 401."""
+    """No credential of the provider works (401, 402, and 403 that says so). Never shown as the caller's own 401."""
 
     code = "upstream_credentials_exhausted"
 
 
 class ProviderRateLimited(UpstreamError):
-    """The provider limits us (408, 409, 429); retry after `retry_after_seconds`."""
+    """The provider limits us (429); retry after `retry_after_seconds`."""
 
     code, http_status, grpc_status, retryable = "provider_rate_limited", 429, "RESOURCE_EXHAUSTED", True
 
@@ -235,7 +245,7 @@ class UpstreamUnreachable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider was silent for too long; the message names which limit tripped."""
+    """The provider was silent for too long, and the message names which limit tripped; or it gave up itself (408)."""
 
     code, http_status, grpc_status, retryable = "upstream_timeout", 504, "DEADLINE_EXCEEDED", True
 

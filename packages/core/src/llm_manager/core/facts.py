@@ -20,6 +20,8 @@ from typing import Literal
 
 import msgspec
 
+from llm_manager.core.http_headers import may_be_named, passing
+
 Dialect = Literal[
     "openai_chat", "openai_responses", "openai_completions", "anthropic_messages", "gemini_generate", "cohere_v2",
     "ollama_chat", "ollama_generate",
@@ -165,12 +167,47 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
     rest_is_reasoning: bool = False
 
 
+class OurRefusals(_Facts, frozen=True, kw_only=True):
+    """Which refusals are of our credential, not of the request. 401 and 402 always are; 403 is where one of these fits.
+
+    Every other 403 (moderation, a region, a model that is not allowed) is the client's to read.
+
+    Args:
+        words: codes or types of 403; the defaults are those of OpenAI, whose words many others speak.
+        texts: patterns (`*` stands for anything) of messages of 403, in lower case.
+        texts_of_400: the same for 400, where a provider refuses keys with it.
+    """
+
+    words: tuple[str, ...] = (
+        "invalid_api_key", "authentication_error", "invalid_authentication", "insufficient_permissions",
+        "missing_scope", "account_deactivated", "ip_not_authorized", "insufficient_balance", "billing_error",
+    )  # fmt: skip
+    texts: tuple[str, ...] = (
+        "*invalid api key*", "*incorrect api key*", "*api key*not valid*", "*api key*expired*", "*api key*disabled*",
+        "*api key*revoked*", "*insufficient permissions*", "*missing scopes*", "*invalid token*", "*token*expired*",
+    )  # fmt: skip
+    texts_of_400: tuple[str, ...] = ()
+
+    def fit(self, *, status: int, words: tuple[str, ...], text: str) -> bool:
+        """Return whether a refusal is of our credential."""
+        match status:
+            case 401 | 402:
+                return True
+            case 403:
+                return any(word in self.words for word in words) or _matches(text.lower(), self.texts)
+            case 400:
+                return _matches(text.lower(), self.texts_of_400)
+            case _:
+                return False
+
+
 class ErrorPointers(_Facts, frozen=True, kw_only=True):
     """Where an error body keeps its parts; `status` is for errors inside a stream that answered 200.
 
     Args:
         statuses: type or code to the status that it stands for, where such an error names none itself (Anthropic).
         failed: where a whole answer of 200 keeps a status that means failure unless it is zero (MiniMax `base_resp`).
+        ours: which refusals are of our credential.
     """
 
     message: tuple[str, ...] = ("error.message", "message", "detail", "error")
@@ -180,19 +217,21 @@ class ErrorPointers(_Facts, frozen=True, kw_only=True):
     status: tuple[str, ...] = ("error.status_code", "error.code", "raw_status_code")
     statuses: Mapping[str, int] = {}
     failed: tuple[str, ...] = ()
+    ours: OurRefusals = OurRefusals()
 
 
 class Headers(_Facts, frozen=True, kw_only=True):
-    """Response headers, lower-case.
+    """Headers, lower-case. What never passes (`http_headers`) cannot be named in `forward` and `accept`.
 
     Args:
         request_id: headers that may hold the provider's request id.
-        forward: prefixes of headers that clients may want to see.
-        reset: headers that say when a limit resets, in `reset_format`; read on 408, 409 and 429 only, because
+        forward: prefixes of headers of answers and errors that clients get.
+        reset: headers that say when a limit resets, in `reset_format`; read on refusals only, because
             Together and Anthropic send retry-after with 200 too (recordings, quirk 33).
         send: headers that every request carries.
         accept: headers of the client that go through when it speaks the provider's own dialect.
-        should_retry: header by which the provider itself says whether a retry makes sense.
+        should_retry: header by which the provider itself says `true` or `false` to a retry; it decides, and clients
+            get it. Whoever does not send it says nothing.
     """
 
     request_id: tuple[str, ...] = ("x-request-id",)
@@ -201,7 +240,20 @@ class Headers(_Facts, frozen=True, kw_only=True):
     reset_format: ResetFormat = "none"
     send: Mapping[str, str] = {}
     accept: tuple[str, ...] = ()
-    should_retry: str = ""
+    should_retry: str = "x-should-retry"
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in (*self.forward, *self.accept) if not may_be_named(name)]
+        if wrong:
+            raise ValueError(f"forward and accept name what never passes: {wrong}")
+
+    def forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return those of an answer that its client gets."""
+        return passing(headers, is_wanted=lambda name: name.startswith(self.forward))
+
+    def accepted(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return those of a client that its provider gets."""
+        return passing(headers, is_wanted=lambda name: name in self.accept)
 
 
 class TimeoutDefaults(_Facts, frozen=True, kw_only=True):

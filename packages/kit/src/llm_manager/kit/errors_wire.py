@@ -45,6 +45,7 @@ def to_proto(error: LlmManagerError) -> error_pb2.Error:
                 code=_text(error.upstream.code),
                 type=_text(error.upstream.type),
                 request_id=_text(error.upstream.request_id),
+                should_retry=error.upstream.should_retry,
             )
         )
     return message
@@ -59,6 +60,7 @@ def from_proto(message: error_pb2.Error) -> LlmManagerError:
             code=message.upstream.code,
             type=message.upstream.type,
             request_id=message.upstream.request_id,
+            should_retry=message.upstream.should_retry if message.upstream.HasField("should_retry") else None,
         )
     cls = class_of(message.code)
     return cls(
@@ -66,5 +68,7 @@ def from_proto(message: error_pb2.Error) -> LlmManagerError:
         param=message.param or None,
         retry_after_seconds=message.retry_after_ms / 1000 if message.HasField("retry_after_ms") else None,
         http_status=message.http_status if message.http_status not in {0, cls.http_status} else None,
+        # Only what is set can be told from what a worker of somebody else left out.
+        retryable=True if message.is_retryable and not cls.retryable else None,
         upstream=upstream,
     )

@@ -8,7 +8,14 @@ import pytest
 from cohere.v2.types.v2chat_stream_response import V2ChatStreamResponse
 from pydantic import TypeAdapter
 
-from llm_manager.core.errors import InvalidRequest, ModelNotFound, ProviderRateLimited, UpstreamUnavailable
+from llm_manager.core.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    ProviderRateLimited,
+    UpstreamFailure,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from llm_manager.gateway.ingress.cohere.errors import DONE, error_body, failure_event
 
 
@@ -50,3 +57,11 @@ def test_a_broken_stream_ends_as_cohere_s_own_do() -> None:
     )
     assert data == b"event: message-end\ndata: %s\n\n" % document + DONE
     TypeAdapter[object](V2ChatStreamResponse).validate_json(document)
+
+
+def test_a_refusal_of_the_provider_keeps_its_code() -> None:
+    refused = UpstreamRefused("No.", http_status=403, upstream=UpstreamFailure(403, code="moderated"))
+    limited = ProviderRateLimited("No.", upstream=UpstreamFailure(429, code="insufficient_quota"))
+    bare = UpstreamRefused("No.", upstream=UpstreamFailure(400))
+    codes = [json.loads(error_body(error, request_id="r1"))["code"] for error in (refused, limited, bare)]
+    assert codes == ["moderated", "insufficient_quota", "upstream_refused"]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Literal, Protocol, Self
+from weakref import WeakSet
 
 import aiohttp
 
@@ -24,10 +25,13 @@ from llm_manager.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from llm_manager.kit.bus.claim_check import MAX_CLAIM_BYTES
 from llm_manager.providers.job import CONNECTION_LOST
 
 LimitName = Literal["connect", "headers", "first_token", "idle", "total"]
-MAX_BODY_BYTES = 256 * 1024 * 1024
+# Of an answer, unpacked. What the bus does not carry as one message could go nowhere; 1 MiB is for its envelope.
+# aiohttp (3.14.5) unpacks what is read, 64 KiB at a time, so that kilobytes that unpack to gigabytes cost no more.
+MAX_BODY_BYTES = MAX_CLAIM_BYTES - 1024 * 1024
 _CONNECTIONS_PER_HOST = 1000
 _LARGE_BYTES = 1024 * 1024
 # Below the 60 s of common load balancers, so that no request meets a connection that the other side just closed.
@@ -145,6 +149,7 @@ class _HttpAnswer:
         self._title = title
         self._size = 0
         self._next: LimitName = "idle"
+        self._is_broken = False
 
     def expect(self, limit: LimitName) -> None:
         """See `Answer`. The wait for the first token runs on over several reads; all others start anew with each."""
@@ -163,17 +168,77 @@ class _HttpAnswer:
             self._watch.expect(self._next)
         try:
             data = await self._content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamProtocolError(
-                f"The connection to {self._title} broke before the answer was complete ({type(error).__name__}).",
-                upstream=UpstreamFailure(self.status),
-            ) from error
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is how aiohttp says that the connection is closed, between the close and what it makes of it.
+            # It raises before it hands out what had come; usage may stand in it, and there is no public way to it.
+            data = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
+            if not data:
+                raise self._broken(type(error).__name__) from error
+        if not data and self._is_broken:
+            raise self._broken("its bytes are not HTTP")
         if self._next != "first_token":
             self._watch.pause()
         self._size += len(data)
         if self._size > MAX_BODY_BYTES:
-            raise UpstreamProtocolError(f"{self._title} sent more than {MAX_BODY_BYTES} bytes in one answer.")
+            raise UpstreamProtocolError(
+                f"{self._title} sent more than {MAX_BODY_BYTES} bytes in one answer.",
+                upstream=UpstreamFailure(self.status),
+            )
         return data
+
+    def break_off(self) -> None:
+        """End an answer whose connection is gone; what has come can still be read."""
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._is_broken = True
+            self._content.feed_eof()
+
+    def _broken(self, why: str) -> UpstreamProtocolError:
+        return UpstreamProtocolError(
+            f"The connection to {self._title} broke before the answer was complete ({why}).",
+            upstream=UpstreamFailure(self.status),
+        )
+
+
+class _Connections:
+    """Which answer is read from which connection, so that it ends when the connection does.
+
+    aiohttp (3.14.5, `client_proto.py`, `data_received`) closes a connection whose bytes are not HTTP without a word to
+    the body, whose reader would wait until a limit ends it.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[asyncio.Future[None], _HttpAnswer] = {}
+        self._known: WeakSet[asyncio.Future[None]] = WeakSet()
+
+    @contextmanager
+    def reading(self, response: aiohttp.ClientResponse, answer: _HttpAnswer) -> Generator[None]:
+        """Watch the connection of an answer while entered."""
+        connection = response.connection
+        if connection is None or connection.protocol is None:
+            # the answer is here as a whole
+            yield
+            return
+        closed = connection.protocol.closed
+        if closed is None:
+            answer.break_off()
+            yield
+            return
+        if closed not in self._known:
+            # once for each connection: it serves many answers, and would keep each of them
+            self._known.add(closed)
+            closed.add_done_callback(self._on_closed)
+        self._answers[closed] = answer
+        try:
+            yield
+        finally:
+            self._answers.pop(closed, None)
+
+    def _on_closed(self, closed: asyncio.Future[None]) -> None:
+        # looked at, or asyncio would log that nobody did
+        if not closed.cancelled():
+            closed.exception()
+        if (answer := self._answers.pop(closed, None)) is not None:
+            answer.break_off()
 
 
 class HttpClient:
@@ -185,6 +250,7 @@ class HttpClient:
     def __init__(self, *, connections_per_host: int = _CONNECTIONS_PER_HOST) -> None:
         self._connections_per_host = connections_per_host
         self._session: aiohttp.ClientSession | None = None
+        self._connections = _Connections()
 
     async def __aenter__(self) -> Self:
         tracing = aiohttp.TraceConfig()
@@ -225,8 +291,10 @@ class HttpClient:
             async with asyncio.timeout(None) as scope:
                 watch = _Watch(scope, limits)
                 response = await self._send(call, watch)
+                answer = _HttpAnswer(response, watch, call.title)
                 try:
-                    yield _HttpAnswer(response, watch, call.title)
+                    with self._connections.reading(response, answer):
+                        yield answer
                 finally:
                     # What was not read to its end must not come back to the pool, the provider would go on.
                     response.close()
@@ -274,7 +342,8 @@ def _timeout(title: str, limit: LimitName, seconds: float) -> UpstreamTimeout:
 
 def _unreachable(title: str, error: Exception, *, is_sent: bool) -> LlmManagerError:
     if is_sent and isinstance(error, aiohttp.ClientResponseError):
-        what = f"{title} answered with a head that is not HTTP ({error.message[:100]}); its answer is lost."
+        why = error.message.partition("\n")[0][:100].rstrip(":")
+        what = f"{title} answered with bytes that are not HTTP ({why}); its answer is lost."
         return UpstreamProtocolError(what, upstream=UpstreamFailure(0, code=CONNECTION_LOST))
     match error:
         case aiohttp.ClientConnectorDNSError():

@@ -8,7 +8,15 @@ import structlog
 
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
-from llm_manager.core.errors import DeadlineExceeded, InternalError, LlmManagerError, RequestCancelled, WorkerLost
+from llm_manager.core.errors import (
+    BodyTooLarge,
+    DeadlineExceeded,
+    InternalError,
+    LlmManagerError,
+    RequestCancelled,
+    UpstreamProtocolError,
+    WorkerLost,
+)
 from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
@@ -66,7 +74,13 @@ class Consumer:
         async def emit(pieces: Pieces) -> None:
             nonlocal opening
             outcome.note_identity(pieces)
-            await sink.send(chunk_of(pieces, opening=opening))
+            try:
+                await sink.send(chunk_of(pieces, opening=opening))
+            except BodyTooLarge as error:
+                # As it stands it would tell the client that its request was too large.
+                raise UpstreamProtocolError(
+                    f"A part of the answer of {job.target.kind} is too large: {error}"
+                ) from error
             opening = None
 
         try:

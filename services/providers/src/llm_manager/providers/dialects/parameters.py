@@ -9,12 +9,16 @@ import msgspec
 
 from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts
-from llm_manager.core.messages import Sampling
+from llm_manager.core.messages import ResponseFormat, Sampling
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
 # What every provider does unasked (platform.openai.com/docs/api-reference/chat/create, defaults; read 2026-11).
-_ASK_FOR_NOTHING: Mapping[str, object] = {"response_format": {"type": "text"}, "modalities": ["text"]}
+_ASK_FOR_NOTHING: Mapping[str, object] = {
+    "response_format": {"type": "text"},
+    "modalities": ["text"],
+    "detail": "auto",
+}
 
 
 def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...], policy: Policy) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, .
     result: dict[str, Any] = {}
     for name, value in table.items():
         if name in unsupported:
-            if not _is_harmless(facts, name, value):
+            if not is_harmless(facts, name, value):
                 policy.unsupported(facts, name)
             continue
         new_name = facts.parameters.renamed.get(name, name)
@@ -56,6 +60,12 @@ def sampling_table(sampling: Sampling) -> dict[str, Any]:
         "reasoning_effort": sampling.reasoning_effort or None,
     }
     return {name: value for name, value in table.items() if value is not None}
+
+
+def warn_of_binding(form: ResponseFormat | None, policy: Policy) -> None:
+    """Meet a schema that should only guide the answer, where a schema always binds it: said, but nothing to refuse."""
+    if form is not None and form.is_strict is False:
+        policy.warnings.append("left out strict of response_format")
 
 
 def extension_table(facts: Facts, extension: bytes, *, policy: Policy) -> dict[str, msgspec.Raw]:
@@ -88,7 +98,8 @@ def object_fields(body: bytes) -> dict[str, msgspec.Raw]:
         raise InvalidRequest(f"The body is not a JSON object: {error}.") from error
 
 
-def _is_harmless(facts: Facts, name: str, value: object) -> bool:
+def is_harmless(facts: Facts, name: str, value: object) -> bool:
+    """Return whether a value asks for no more than what the provider does unasked."""
     plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     if plain is None or (name in _ASK_FOR_NOTHING and plain == _ASK_FOR_NOTHING[name]):
         return True

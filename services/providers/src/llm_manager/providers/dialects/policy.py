@@ -25,7 +25,7 @@ class Policy:
         """
         if not self._adapts:
             raise UnsupportedParameter(f"{facts.title} does not support {name!r}; {hint}.", param=name)
-        self.warnings.append(f"left out {name}")
+        self._warn(f"left out {name}")
 
     def out_of_range(self, facts: Facts, name: str, *, limit: str, used: object) -> None:
         """Meet a value that the provider does not take; the caller sends `used` instead.
@@ -38,4 +38,9 @@ class Policy:
         """
         if not self._adapts:
             raise UnsupportedParameter(f"{facts.title} takes {name!r} of {limit} only; change it.", param=name)
-        self.warnings.append(f"{name} set to {used}")
+        self._warn(f"{name} set to {used}")
+
+    def _warn(self, warning: str) -> None:
+        # of ten pictures the tenth says nothing new
+        if warning not in self.warnings:
+            self.warnings.append(warning)

@@ -14,9 +14,11 @@ from llm_manager.core.errors import (
     UpstreamFailure,
     UpstreamProtocolError,
     UpstreamRefused,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from llm_manager.core.facts import Facts
+from llm_manager.kit.secrets import mask_known
 from llm_manager.providers.dialects.json_values import items
 from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_count, find_text
 from llm_manager.providers.dialects.retry_after import retry_after_seconds
@@ -25,6 +27,9 @@ MAX_MESSAGE_CHARACTERS = 2000
 _PAGE = re.compile(r"<(?:!doctype|html|head|body|center|h1|title)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,100})", re.IGNORECASE)
 _MOST_OF_PAGE = 10_000
+# A conflict at the provider may pass, and the SDKs of all of them try it again.
+_CONFLICT = 409
+_MAY_PASS = frozenset({408, _CONFLICT, 429})
 
 
 def error_of_answer(facts: Facts, *, status: int, body: bytes, headers: Mapping[str, str]) -> LlmManagerError:
@@ -71,24 +76,20 @@ def _error(
     facts: Facts, document: object, *, status: int, said_status: int, headers: Mapping[str, str], request_id: str
 ) -> LlmManagerError:
     pointers = facts.errors
-    message = find_text(document, pointers.message)[:MAX_MESSAGE_CHARACTERS] or _plain(document)
+    message = _shown(find_text(document, pointers.message))[:MAX_MESSAGE_CHARACTERS] or _plain(document)
     failure = UpstreamFailure(
-        said_status, find_text(document, pointers.code), find_text(document, pointers.type), request_id
+        said_status,
+        _shown(find_text(document, pointers.code)),
+        _shown(find_text(document, pointers.type)),
+        request_id,
+        _should_retry(facts, headers),
     )
-    param = find_text(document, pointers.param) or None
-    if status in (401, 402, 403):
-        # The provider's text may quote the key, so it is not shown.
+    if pointers.ours.fit(status=status, words=(failure.code, failure.type), text=message):
+        # The provider's text may quote the key as it knows it, so it is not shown.
         hint = f" ({failure.code})" if failure.code else ""
         return UpstreamCredentialsExhausted(
             f"No credential of {facts.title} works: it answered {status}{hint}. Check the key and its permissions.",
             upstream=failure,
-        )
-    if status in (408, 409, 429):
-        return ProviderRateLimited(
-            f"{facts.title} limits us: {message}",
-            upstream=failure,
-            param=param,
-            retry_after_seconds=retry_after_seconds(facts.headers, headers, status=status),
         )
     if status < 400:
         # Credentials are not sent anywhere else. Where it leads may be of an inner network, so it is not shown.
@@ -96,15 +97,42 @@ def _error(
             f"{facts.title} answered with a redirect ({status}), which is not followed: correct the base URL.",
             upstream=failure,
         )
-    if status < 500:
-        return UpstreamRefused(message, upstream=failure, param=param, http_status=status)
-    return UpstreamUnavailable(
-        f"{facts.title} failed with status {status}: {message}",
-        upstream=failure,
-        param=param,
-        http_status={504: 504, 503: 503, 529: 503}.get(status, 502),
-        retry_after_seconds=retry_after_seconds(facts.headers, headers, status=status),
-    )
+    param = _shown(find_text(document, pointers.param)) or None
+    # Some send retry-after with everything (quirk 33): it says something where a retry may help only.
+    wait = retry_after_seconds(facts.headers, headers, status=status) if status in _MAY_PASS or status >= 500 else None
+    match status:
+        case 408:
+            what = f"{facts.title} gave up on the request (408): {message}"
+            return UpstreamTimeout(what, upstream=failure, param=param, retry_after_seconds=wait)
+        case 429:
+            what = f"{facts.title} limits us: {message}"
+            return ProviderRateLimited(what, upstream=failure, param=param, retry_after_seconds=wait)
+        case _ if status < 500:
+            return UpstreamRefused(
+                message,
+                upstream=failure,
+                param=param,
+                http_status=status,
+                retry_after_seconds=wait,
+                retryable=status == _CONFLICT,
+            )
+        case _:
+            return UpstreamUnavailable(
+                f"{facts.title} failed with status {status}: {message}",
+                upstream=failure,
+                param=param,
+                http_status={504: 504, 503: 503, 529: 503}.get(status, 502),
+                retry_after_seconds=wait,
+            )
+
+
+def _shown(text: str) -> str:
+    """Return what may be shown of a provider's text: some quote the key back. Before any cut, which could halve it."""
+    return mask_known(text) if text else text
+
+
+def _should_retry(facts: Facts, headers: Mapping[str, str]) -> bool | None:
+    return {"true": True, "false": False}.get(headers.get(facts.headers.should_retry, "").strip().lower())
 
 
 def _decode(data: bytes) -> object:
@@ -120,7 +148,7 @@ def _plain(document: object) -> str:
     if isinstance(document, str) and _PAGE.match(document):
         # Of proxies and login pages only the title means something to somebody who did not expect a page.
         title = _TITLE.search(document[:_MOST_OF_PAGE])
-        named = f" with the title {' '.join(title[1].split())!r}" if title else ""
+        named = f" with the title {_shown(' '.join(title[1].split()))!r}" if title else ""
         return f"it sent a page of HTML{named} instead of an answer."
-    text = document if isinstance(document, str) else EXACT_ENCODER.encode(document).decode()
+    text = _shown(document if isinstance(document, str) else EXACT_ENCODER.encode(document).decode())
     return text[:MAX_MESSAGE_CHARACTERS] or "it gave no reason"

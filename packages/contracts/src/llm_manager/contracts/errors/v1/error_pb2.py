@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+llm_manager/contracts/errors/v1/error.proto\x12\x1fllm_manager.contracts.errors.v1\"\xd2\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bhttp_status\x18\x03 \x01(\r\x12\x14\n\x0cis_retryable\x18\x04 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\r\n\x05param\x18\x06 \x01(\t\x12@\n\x08upstream\x18\x07 \x01(\x0b\x32..llm_manager.contracts.errors.v1.UpstreamErrorB\x11\n\x0f_retry_after_ms\"T\n\rUpstreamError\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+llm_manager/contracts/errors/v1/error.proto\x12\x1fllm_manager.contracts.errors.v1\"\xd2\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bhttp_status\x18\x03 \x01(\r\x12\x14\n\x0cis_retryable\x18\x04 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\r\n\x05param\x18\x06 \x01(\t\x12@\n\x08upstream\x18\x07 \x01(\x0b\x32..llm_manager.contracts.errors.v1.UpstreamErrorB\x11\n\x0f_retry_after_ms\"\x80\x01\n\rUpstreamError\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x19\n\x0cshould_retry\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0f\n\r_should_retryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERROR']._serialized_start=81
   _globals['_ERROR']._serialized_end=291
-  _globals['_UPSTREAMERROR']._serialized_start=293
-  _globals['_UPSTREAMERROR']._serialized_end=377
+  _globals['_UPSTREAMERROR']._serialized_start=294
+  _globals['_UPSTREAMERROR']._serialized_end=422
 # @@protoc_insertion_point(module_scope)

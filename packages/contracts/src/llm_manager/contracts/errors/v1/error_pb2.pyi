@@ -9,10 +9,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -76,6 +76,7 @@ class UpstreamError(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SHOULD_RETRY_FIELD_NUMBER: _builtins.int
     http_status: _builtins.int
     """HTTP status of the provider's answer; 200 when the error came inside a stream."""
     code: _builtins.str
@@ -84,6 +85,8 @@ class UpstreamError(_message.Message):
     """The provider's own type, for example invalid_request_error; empty when it gave none."""
     request_id: _builtins.str
     """The provider's request id; empty when it gave none."""
+    should_retry: _builtins.bool
+    """Whether the provider itself says that a retry makes sense; absent when it does not say."""
     def __init__(
         self,
         *,
@@ -91,11 +94,14 @@ class UpstreamError(_message.Message):
         code: _builtins.str = ...,
         type: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        should_retry: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_should_retry", b"_should_retry", "should_retry", b"should_retry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "http_status", b"http_status", "request_id", b"request_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_should_retry", b"_should_retry", "code", b"code", "http_status", b"http_status", "request_id", b"request_id", "should_retry", b"should_retry", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__should_retry: _TypeAlias = _typing.Literal["should_retry"]  # noqa: Y015
+    _WhichOneofArgType__should_retry: _TypeAlias = _typing.Literal["_should_retry", b"_should_retry"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__should_retry) -> _WhichOneofReturnType__should_retry | None: ...
 
 Global___UpstreamError: _TypeAlias = UpstreamError  # noqa: Y015

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from llm_manager.core.errors import LlmManagerError
+from llm_manager.gateway.errors import code_of
 from llm_manager.kit.sse import data_event
 
 # Any: JSON documents are built here
@@ -29,7 +30,7 @@ _FIELDS: Mapping[str, str] = {
 
 def error_body(error: LlmManagerError, *, request_id: str) -> bytes:
     """Render an error. What a provider refused keeps the provider's own words."""
-    members: Json = {"id": request_id, "message": error.message, "code": error.code}
+    members: Json = {"id": request_id, "message": error.message, "code": code_of(error) or error.code}
     if error.param:
         members["param"] = _HEAD.sub(lambda match: _FIELDS.get(match[0], match[0]), error.param)
     return msgspec.json.encode(members)

@@ -140,7 +140,10 @@ _EMBEDDINGS_BODY: Schema = {
         "model": MODEL,
         "input": {"oneOf": [_TEXT, {"type": "array", "items": {}}]},
         "dimensions": {"type": "integer", "minimum": 1},
-        "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+        "encoding_format": {
+            "type": "string",
+            "description": "`float`, `base64`, or what a provider of OpenAI's dialect takes beside them.",
+        },
         "input_type": {
             "type": "string",
             "description": "What the vectors are for, where a model makes a difference.",
@@ -221,7 +224,7 @@ ERRORS: dict[int | str, Schema] = {
     404: error_response("The model is unknown.", example=_UNKNOWN_MODEL),
     413: error_response("The body is too large."),
     415: error_response("The body is not said to be JSON."),
-    429: error_response("A limit of ours (`gateway_rate_limited`) or of the provider (`provider_rate_limited`)."),
+    429: error_response("A limit of ours (`gateway_rate_limited`) or of the provider (its own code)."),
     502: error_response("The provider failed, refused our credentials or broke its own format."),
     503: error_response("No worker serves the provider, or this gateway drains; retry."),
     504: error_response("The provider was silent for too long."),

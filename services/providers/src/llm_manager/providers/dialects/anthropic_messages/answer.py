@@ -126,7 +126,7 @@ class ChatStreamReader(ChatReader):
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
         self._mender = Mender()
-        self._body: bytes | None = None
+        self._body: bytearray | None = None
         self._has_begun = False
         self._start = Start()
         self._has_message = False
@@ -140,7 +140,7 @@ class ChatStreamReader(ChatReader):
                 return pieces
             self._has_begun = True
             # A failure may come as one document with status 200.
-            self._body = b"" if data[:1] == b"{" else None
+            self._body = bytearray() if data[:1] == b"{" else None
         if self._body is not None:
             self._body += data
             return pieces
@@ -152,9 +152,9 @@ class ChatStreamReader(ChatReader):
         """Take the end of the stream; without `message_stop` it was cut."""
         pieces = Pieces()
         if self._body is not None:
-            is_failure = _is_failure(self._body)
+            is_failure = _is_failure(bytes(self._body))
             what = broken_answer(self._facts, "is no stream of events, as was asked for")
-            self._fail(error_in_stream(self._facts, self._body) if is_failure else what)
+            self._fail(error_in_stream(self._facts, bytes(self._body)) if is_failure else what)
             return pieces
         for event in self._decoder.finish():
             self._take(event.data, pieces)

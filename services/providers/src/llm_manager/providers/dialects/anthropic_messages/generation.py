@@ -12,7 +12,7 @@ from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, Tool,
 from llm_manager.providers.dialects.anthropic_messages.blocks import DIALECT
 from llm_manager.providers.dialects.anthropic_messages.media import kept
 from llm_manager.providers.dialects.json_values import Json, table
-from llm_manager.providers.dialects.parameters import adapted, sampling_table
+from llm_manager.providers.dialects.parameters import adapted, sampling_table, warn_of_binding
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
@@ -55,6 +55,7 @@ def format_of(facts: Facts, form: ResponseFormat | None, policy: Policy) -> Json
     if form.kind == "json_object" or not form.schema:
         policy.unsupported(facts, "response_format", hint="ask for json_schema, which it does, and send a schema")
         return {}
+    warn_of_binding(form, policy)
     return {"type": "json_schema", "schema": msgspec.Raw(form.schema)}
 
 

@@ -76,7 +76,8 @@ def _chat_body(facts: Facts, request: ChatInput, *, model: str, policy: Policy) 
         facts, extension_table(facts, request.extension, policy=policy), model=model, policy=policy
     )
     thinking = thinking_of(facts, request.sampling, model=model, policy=policy)
-    body: Json = {"model": model, facts.parameters.max_tokens: thinking.max_tokens, **Turns.of(facts, request)}
+    turns = Turns.of(facts, request, policy=policy)
+    body: Json = {"model": model, facts.parameters.max_tokens: thinking.max_tokens, **turns}
     body.update(sampling_of(facts, request.sampling, model=model, policy=policy))
     if tools := tools_of(facts, request, policy):
         body["tools"] = tools

@@ -13,6 +13,8 @@ from llm_manager.providers.dialects.anthropic_messages.blocks import DIALECT
 from llm_manager.providers.dialects.anthropic_messages.events import TEXT, TOOL_USE
 from llm_manager.providers.dialects.anthropic_messages.media import kept, media_block
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.parts import media_in, without_detail, without_names
+from llm_manager.providers.dialects.policy import Policy
 
 # Ids of calls that other providers made may hold more; the provider refuses what is not `^[a-zA-Z0-9_-]+$`.
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
@@ -36,12 +38,15 @@ class Turns:
         self._has_user = False
 
     @classmethod
-    def of(cls, facts: Facts, request: ChatInput) -> Json:
+    def of(cls, facts: Facts, request: ChatInput, *, policy: Policy) -> Json:
         """Return `system`, where there is one, and `messages`.
 
         Raises:
-            UnsupportedParameter: a medium that the provider cannot take.
+            UnsupportedParameter: a medium that the provider cannot take; or a name, or a detail of pictures, and the
+                policy refuses.
         """
+        without_names(facts, request.messages, policy)
+        without_detail(facts, media_in(request.messages), policy)
         turns = cls(facts)
         for message in request.messages:
             turns.add(message)

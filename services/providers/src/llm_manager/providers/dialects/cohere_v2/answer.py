@@ -125,7 +125,7 @@ class ChatStreamReader(ChatReader):
         super().__init__(facts, is_native=is_native, new_id=new_id)
         self._decoder = SseDecoder()
         self._mender = Mender()
-        self._body: bytes | None = None
+        self._body: bytearray | None = None
         self._has_begun = False
         self._start = Start()
 
@@ -138,7 +138,7 @@ class ChatStreamReader(ChatReader):
                 return pieces
             self._has_begun = True
             # A failure may come as one document with status 200.
-            self._body = b"" if data[:1] == b"{" else None
+            self._body = bytearray() if data[:1] == b"{" else None
         if self._body is not None:
             self._body += data
             return pieces
@@ -150,7 +150,7 @@ class ChatStreamReader(ChatReader):
         """Take the end of the stream; `[DONE]` is missing in streams of some servers, `message-end` never is."""
         pieces = Pieces()
         if self._body is not None:
-            if self._decode(self._body) is not None:
+            if self._decode(bytes(self._body)) is not None:
                 self._fail(broken_answer(self._facts, "is no stream of events, as was asked for"))
             return pieces
         for event in self._decoder.finish():

@@ -9,7 +9,7 @@ from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, Tool
 from llm_manager.providers.dialects.cohere_v2.reply import DIALECT
 from llm_manager.providers.dialects.cohere_v2.turns import is_thinking
 from llm_manager.providers.dialects.json_values import Json
-from llm_manager.providers.dialects.parameters import adapted, sampling_table
+from llm_manager.providers.dialects.parameters import adapted, sampling_table, warn_of_binding
 from llm_manager.providers.dialects.policy import Policy
 
 # Cohere has no word for `auto`: it is what happens without one (cohere 5, `V2ChatRequestToolChoice`).
@@ -87,10 +87,11 @@ def _tool(tool: Tool) -> Json:
     return {"type": "function", "function": function}
 
 
-def form_fields(form: ResponseFormat | None) -> Json:
+def form_fields(form: ResponseFormat | None, policy: Policy) -> Json:
     """Return the form of the answer; a schema goes with the same type as JSON mode."""
     if form is None or form.kind == "text":
         return {}
+    warn_of_binding(form, policy)
     written: Json = {"type": "json_object"}
     if form.kind == "json_schema" and form.schema:
         written["json_schema"] = msgspec.Raw(form.schema)

@@ -34,7 +34,7 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
         "model": model,
         "messages": messages_of(facts, request.messages, model=model, policy=policy),
         **tool_fields(facts, request, policy),
-        **form_fields(request.response_format),
+        **form_fields(request.response_format, policy),
         **sampling_fields(facts, request.sampling, model=model, policy=policy),
         **adapted(
             facts,

@@ -20,6 +20,7 @@ from llm_manager.core.messages import (
 )
 from llm_manager.providers.dialects.cohere_v2.reply import DIALECT, TEXT, THINKING
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.parts import without_names
 from llm_manager.providers.dialects.policy import Policy
 
 _IMAGE = "image/"
@@ -31,6 +32,7 @@ def messages_of(facts: Facts, messages: tuple[Message, ...], *, model: str, poli
     Raises:
         UnsupportedParameter: one holds what Cohere has no place for, and the policy refuses.
     """
+    without_names(facts, messages, policy)
     writer = _Writer(facts, policy, is_thinking=is_thinking(facts, model))
     return [written for message in messages for written in writer.turn(message)]
 

@@ -10,7 +10,7 @@ import msgspec
 
 from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, ToolChoice
-from llm_manager.providers.dialects.parameters import adapted, sampling_table
+from llm_manager.providers.dialects.parameters import adapted, sampling_table, warn_of_binding
 from llm_manager.providers.dialects.policy import Policy
 
 # Any: JSON documents are built here
@@ -73,14 +73,19 @@ def generation_config(
         config["seed"] = seed & _INT32
         policy.out_of_range(facts, "seed", limit="32 bits", used=config["seed"])
     if request.response_format is not None:
+        warn_of_binding(request.response_format, policy)
         config.update(_form(request.response_format))
     if thinking := _thinking(facts, sampling, model=model, policy=policy):
         config["thinkingConfig"] = thinking
     return {**config, **extension}
 
 
-def tool_config(facts: Facts, choice: ToolChoice, *, policy: Policy) -> Json:
-    """Write `toolConfig`; empty when nothing is said that differs from the default."""
+def tool_config(facts: Facts, choice: ToolChoice, *, is_strict: bool, policy: Policy) -> Json:
+    """Write `toolConfig`.
+
+    Args:
+        is_strict: a tool's arguments must fit its schema. There is no word for one tool alone, so that all must.
+    """
     if choice.parallel is not None:
         adapted(
             facts,
@@ -90,9 +95,11 @@ def tool_config(facts: Facts, choice: ToolChoice, *, policy: Policy) -> Json:
         )
     allowed = [choice.name] if choice.mode == "named" else list(choice.allowed)
     config: Json = {"mode": _MODES[choice.mode]}
+    if choice.mode == "auto" and (allowed or is_strict):
+        # AUTO takes no list of names and promises nothing of arguments; VALIDATED is "text, or a call of one of these
+        # that fits". ANY promises it too (ai.google.dev/gemini-api/docs/function-calling, modes; read 2026-11-28).
+        config["mode"] = "VALIDATED"
     if allowed and choice.mode != "none":
-        # AUTO takes no list of names; VALIDATED is "text, or a call of one of these".
-        config["mode"] = "VALIDATED" if choice.mode == "auto" else "ANY"
         config["allowedFunctionNames"] = allowed
     return {"functionCallingConfig": config}
 

@@ -10,11 +10,12 @@ import msgspec
 
 from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts
-from llm_manager.core.messages import ChatInput, EmbeddingsInput, Tool
+from llm_manager.core.messages import ChatInput, EmbeddingsInput, Tool, ToolChoice
 from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.gemini_generate.blocks import DIALECT
 from llm_manager.providers.dialects.gemini_generate.documents import MODEL_PREFIX
 from llm_manager.providers.dialects.gemini_generate.generation import generation_config, takes_levels, tool_config
+from llm_manager.providers.dialects.gemini_generate.media import resolution_of_all
 from llm_manager.providers.dialects.gemini_generate.turns import Turns
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
 from llm_manager.providers.dialects.policy import Policy
@@ -32,6 +33,7 @@ _TASKS = {
 # Google's JSON takes both ways of writing a name.
 _WRAPPED = ("generateContentRequest", "generate_content_request")
 _REQUESTS = msgspec.json.Decoder(list[msgspec.Raw])
+_RESOLUTION = "mediaResolution"
 _PROMPT = ("systemInstruction", "system_instruction", "contents", "tools", "content", "requests", *_WRAPPED)
 
 
@@ -126,12 +128,18 @@ def _chat_body(facts: Facts, request: ChatInput, *, model: str, policy: Policy) 
     )
     options = {name: extension.pop(name) for name in facts.parameters.options if name in extension}
     bare_model = model.removeprefix(MODEL_PREFIX)
-    body = Turns.of(facts, request, needs_signatures=takes_levels(facts, bare_model))
+    is_late = takes_levels(facts, bare_model)
+    body = Turns.of(facts, request, needs_signatures=is_late, policy=policy)
+    # what a client says in Gemini's own words goes before
+    if not is_late and _RESOLUTION not in options:
+        if level := resolution_of_all(facts, request.messages, policy):
+            options[_RESOLUTION] = msgspec.Raw(msgspec.json.encode(level))
     if tools := _tools(facts, request, policy):
         body["tools"] = tools
-    choice = request.tool_choice
+    is_strict = any(tool.is_strict for tool in request.tools)
+    choice = request.tool_choice or (ToolChoice() if is_strict else None)
     if choice is not None and (request.tools or choice.mode in ("required", "named")):
-        body["toolConfig"] = tool_config(facts, choice, policy=policy)
+        body["toolConfig"] = tool_config(facts, choice, is_strict=is_strict, policy=policy)
     config = generation_config(facts, request, options, model=bare_model, policy=policy)
     if config:
         body["generationConfig"] = config

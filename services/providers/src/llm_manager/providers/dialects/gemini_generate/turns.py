@@ -14,7 +14,9 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, Media, Message, OpaqueBlock, Refusal, Text, ToolCall, ToolResult
 from llm_manager.providers.dialects.gemini_generate.blocks import DIALECT
 from llm_manager.providers.dialects.gemini_generate.events import PART
-from llm_manager.providers.dialects.gemini_generate.media import media_part
+from llm_manager.providers.dialects.gemini_generate.media import media_part, resolution_of
+from llm_manager.providers.dialects.parts import without_names
+from llm_manager.providers.dialects.policy import Policy
 
 # Any: JSON documents are built here
 Json = dict[str, Any]
@@ -37,11 +39,13 @@ class Turns:
     """Builds the turns of one conversation in order.
 
     Args:
-        needs_signatures: the model refuses calls without a signature, and takes media inside of a tool's result.
+        needs_signatures: the model is of the third generation or later: it refuses calls without a signature, takes
+            media inside of a tool's result, and is told of each medium how closely to look.
     """
 
-    def __init__(self, facts: Facts, *, needs_signatures: bool) -> None:
+    def __init__(self, facts: Facts, policy: Policy, *, needs_signatures: bool) -> None:
         self._facts = facts
+        self._policy = policy
         self._needs_signatures = needs_signatures
         self._calls: dict[str, _Call] = {}
         self._places = count()
@@ -50,13 +54,15 @@ class Turns:
         self._contents: list[Json] = []
 
     @classmethod
-    def of(cls, facts: Facts, request: ChatInput, *, needs_signatures: bool) -> Json:
+    def of(cls, facts: Facts, request: ChatInput, *, needs_signatures: bool, policy: Policy) -> Json:
         """Return `systemInstruction`, where there is one, and `contents`.
 
         Raises:
             InvalidRequest: a tool's result answers no call and names no tool.
+            UnsupportedParameter: a message holds what the provider has no place for, and the policy refuses.
         """
-        turns = cls(facts, needs_signatures=needs_signatures)
+        without_names(facts, request.messages, policy)
+        turns = cls(facts, policy, needs_signatures=needs_signatures)
         for message in request.messages:
             turns.add(message)
         turns.end_results()
@@ -66,6 +72,8 @@ class Turns:
     def add(self, message: Message) -> None:
         """Write the next turn. Gemini has one place for what the system says, wherever it was said."""
         if message.role == "system":
+            if any(isinstance(part, Media) for part in message.parts):
+                self._policy.unsupported(self._facts, "messages", hint="let the user send pictures and files")
             self._system += [{"text": part.text} for part in message.parts if isinstance(part, Text) and part.text]
         elif message.role == "assistant":
             self.end_results()
@@ -131,10 +139,15 @@ class Turns:
             case Text(text=text) | Refusal(text=text):
                 return {"text": text} if text else None
             case Media():
-                return media_part(self._facts, part)
+                return self._medium(part)
             case _:
                 # Results stand apart; reasoning of earlier turns goes back in signed blocks or not at all.
                 return None
+
+    def _medium(self, media: Media) -> Json:
+        # the models before have one word for the whole request
+        level = resolution_of(self._facts, media, self._policy) if self._needs_signatures else ""
+        return media_part(self._facts, media, resolution=level)
 
     def _result(self, result: ToolResult) -> tuple[int, Json, list[Json]]:
         call = self._calls.get(result.tool_call_id)
@@ -148,7 +161,7 @@ class Turns:
         wire_id = result.tool_call_id if call is None else call.wire_id
         response: Json = {"id": wire_id} if wire_id else {}
         response |= {"name": name, "response": _response(result)}
-        media = [media_part(self._facts, medium) for medium in result.media]
+        media = [self._medium(medium) for medium in result.media]
         if media and self._needs_signatures:
             response["parts"], media = media, []
         return next(self._places) if call is None else call.place, {"functionResponse": response}, media

@@ -11,7 +11,7 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, Tool, ToolChoice
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.ollama_chat.turns import DIALECT
-from llm_manager.providers.dialects.parameters import adapted, extension_table, sampling_table
+from llm_manager.providers.dialects.parameters import adapted, extension_table, sampling_table, warn_of_binding
 from llm_manager.providers.dialects.policy import Policy
 
 # What /api/chat wants beside `options`, not inside, and its name there.
@@ -44,9 +44,7 @@ def options_of(facts: Facts, request: ChatInput, *, policy: Policy) -> Json:
     table.update(_tool_choice(request.tool_choice))
     if request.response_format is not None and request.response_format.kind != "text":
         table["response_format"] = _format(request.response_format)
-        if request.response_format.is_strict is False:
-            # A schema always binds here.
-            policy.warnings.append("left out strict of response_format")
+        warn_of_binding(request.response_format, policy)
     table.update(_effort(facts, sampling, policy))
     unsupported = facts.parameters.unsupported
     options = adapted(facts, table, unsupported=unsupported, policy=policy)

@@ -21,6 +21,7 @@ from llm_manager.core.messages import (
     ToolResult,
 )
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.parts import media_in, without_detail, without_names
 from llm_manager.providers.dialects.policy import Policy
 
 DIALECT = "ollama_chat"
@@ -34,8 +35,8 @@ def messages_of(facts: Facts, messages: Sequence[Message], *, policy: Policy) ->
     Raises:
         UnsupportedParameter: one holds what Ollama has no place for, and the policy refuses.
     """
-    if any(message.name for message in messages):
-        policy.unsupported(facts, "name", hint="say in the text who speaks")
+    without_names(facts, messages, policy)
+    without_detail(facts, media_in(messages), policy)
     # Servers that number calls by turn use an id again, so a result belongs to the last call of its id before it.
     names: dict[str, str] = {}
     written: list[Json | msgspec.Raw] = []
@@ -102,8 +103,6 @@ def _images(facts: Facts, media: Sequence[Media], policy: Policy) -> list[str]:
 
 
 def _image(facts: Facts, media: Media, policy: Policy) -> str | None:
-    if media.detail not in ("", "auto"):
-        policy.warnings.append("left out detail of pictures")
     if media.data is not None and (not media.mime_type or media.mime_type.startswith(_IMAGE)):
         return base64.b64encode(media.data).decode()
     match = _DATA_URL.fullmatch(media.url) if media.url is not None else None

@@ -9,6 +9,7 @@ from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts
 from llm_manager.core.messages import CacheTtl, Media
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.parts import without_detail
 from llm_manager.providers.dialects.policy import Policy
 
 # OpenAI takes these two (openai 3.54, chat_completion_content_part_input_audio_param.py); other words go as they are,
@@ -25,7 +26,8 @@ def media_part(facts: Facts, media: Media, policy: Policy) -> Json | None:
 
     Raises:
         InvalidRequest: audio that is not sent as data.
-        UnsupportedParameter: a document by its address, where that has no place, and the policy refuses.
+        UnsupportedParameter: a document by its address, where that has no place, or the detail of a document, and the
+            policy refuses.
     """
     mime_type = media.mime_type.lower()
     if mime_type.startswith(_AUDIO):
@@ -66,6 +68,7 @@ def _picture(media: Media) -> Json:
 
 
 def _document(facts: Facts, media: Media, policy: Policy) -> Json | None:
+    without_detail(facts, (media,), policy)
     renamed = facts.parameters.renamed
     if media.file_id is not None:
         stored: Json = {"file_id": media.file_id}

@@ -1,8 +1,8 @@
 """Writes an answer in OpenAI's own form: as it came where it is well-formed, repaired where it is not.
 
 Repaired: one id, time and model per stream, one role per choice, dense tool indexes, calls with id and type, arguments
-as text, one finish per choice in words that clients know, reasoning in `reasoning_content`, no usage. Unknown fields
-stay.
+as text, one finish per choice in words that clients know, reasoning in `reasoning_content` too where a provider has
+another place for it, no usage. Everything else stays as it came.
 """
 
 from __future__ import annotations
@@ -47,8 +47,17 @@ def rewrite_chunk(data: bytes, choices: Choices, identity: Identity, new_id: New
         document["choices"] = live
         return [EXACT_ENCODER.encode(document)]
     if document.get("choices") or not (document.keys() - _SAYS_NOTHING):
+        _keep_metadata(document, choices)
         return []
     return [EXACT_ENCODER.encode(document)]
+
+
+def _keep_metadata(document: Json, choices: Choices) -> None:
+    """Put what only a chunk without words says (Groq's last one: `service_tier`) into the finishes, which come later."""
+    for state in choices:
+        if state.finish_chunk is not None:
+            said = {key: document[key] for key in _METADATA if key in document and key not in state.finish_chunk}
+            state.finish_chunk |= said
 
 
 _CHOICE_KEYS = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "text", "seed", "stop_reason"})
@@ -84,11 +93,10 @@ def clean_message(message: Json, state: ChoiceState, new_id: NewId, *, is_delta:
             message["content_parts"] = rest
         changed = True
     reasoning = message.get("reasoning")
-    if "reasoning" in message and (reasoning is None or isinstance(reasoning, str)):
-        del message["reasoning"]
+    if reasoning and isinstance(reasoning, str) and not message.get("reasoning_content"):
+        # Groq's and OpenRouter's own clients read the one, everybody else's the other.
+        message["reasoning_content"] = reasoning
         changed = True
-        if reasoning and not message.get("reasoning_content"):
-            message["reasoning_content"] = reasoning
     if isinstance(message.get("tool_calls"), list):
         for call in tables(message["tool_calls"]):
             changed |= _clean_fragment(call, state, new_id) if is_delta else _clean_call(call, new_id)

@@ -148,7 +148,7 @@ class ChatStreamReader(ChatReader):
         self._decoder = SseDecoder()
         self._mender = Mender()
         self._identity = Identity()
-        self._body: bytes | None = None
+        self._body: bytearray | None = None
         self._has_begun = False
         self._start = Start()
         self._has_events = False
@@ -163,7 +163,7 @@ class ChatStreamReader(ChatReader):
                 return pieces
             self._has_begun = True
             # Some servers answer a stream with one JSON document: an error with status 200, or a whole answer.
-            self._body = b"" if data[:1] == b"{" else None
+            self._body = bytearray() if data[:1] == b"{" else None
         if self._body is not None:
             self._body += data
             return pieces
@@ -175,7 +175,7 @@ class ChatStreamReader(ChatReader):
         """Take the end of the stream."""
         pieces = Pieces()
         if self._body is not None:
-            for chunk in self._as_chunks(self._body):
+            for chunk in self._as_chunks(bytes(self._body)):
                 self._take(None, chunk, pieces)
         else:
             for event in self._decoder.finish():

@@ -20,6 +20,7 @@ from llm_manager.core.messages import (
 )
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.openai_chat.media import kept, media_part
+from llm_manager.providers.dialects.parts import without_names
 from llm_manager.providers.dialects.policy import Policy
 
 DIALECT = "openai_chat"
@@ -50,8 +51,8 @@ class Turns:
             UnsupportedParameter: one of them holds what the provider has no place for, and the policy refuses.
         """
         turns = cls(facts, policy)
-        if any(message.name for message in messages) and "name" in facts.parameters.unsupported:
-            policy.unsupported(facts, "name", hint="say in the text who speaks")
+        if "name" in facts.parameters.unsupported:
+            without_names(facts, messages, policy)
         for message in messages:
             turns.add(message)
         turns.end_results()

@@ -12,6 +12,7 @@ from llm_manager.core.messages import ChatInput, Media, Message, OpaqueBlock, Re
 from llm_manager.providers.dialects.json_values import table
 from llm_manager.providers.dialects.openai_responses.blocks import DIALECT, returns_as_it_is
 from llm_manager.providers.dialects.openai_responses.media import media_part
+from llm_manager.providers.dialects.parts import without_names
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
@@ -41,8 +42,7 @@ class Turns:
             UnsupportedParameter: media in an assistant's turn, or the name of who speaks, and the policy refuses.
         """
         turns = cls(facts, policy)
-        if any(message.name for message in request.messages):
-            policy.unsupported(facts, "name", hint="say in the text who speaks")
+        without_names(facts, request.messages, policy)
         for message in request.messages:
             turns.add(message)
         return turns._items

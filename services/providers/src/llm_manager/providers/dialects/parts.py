@@ -1,0 +1,40 @@
+"""What stands in the parts of a conversation and not every dialect has a word for: it is met here, never dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from llm_manager.core.facts import Facts
+from llm_manager.core.messages import Media, Message, ToolResult
+from llm_manager.providers.dialects.parameters import is_harmless
+from llm_manager.providers.dialects.policy import Policy
+
+
+def media_in(messages: Sequence[Message]) -> Iterator[Media]:
+    """Yield the media of a conversation in order, those that tools found among them."""
+    for message in messages:
+        for part in message.parts:
+            if isinstance(part, Media):
+                yield part
+            elif isinstance(part, ToolResult):
+                yield from part.media
+
+
+def without_names(facts: Facts, messages: Sequence[Message], policy: Policy) -> None:
+    """Meet who speaks, where a dialect has no place for it.
+
+    Raises:
+        UnsupportedParameter: a message has a name, and the policy refuses.
+    """
+    if any(message.name for message in messages):
+        policy.unsupported(facts, "name", hint="say in the text who speaks")
+
+
+def without_detail(facts: Facts, media: Iterable[Media], policy: Policy) -> None:
+    """Meet how closely to look at media, where a dialect has no word for it.
+
+    Raises:
+        UnsupportedParameter: something else is asked for than the provider does unasked, and the policy refuses.
+    """
+    if any(medium.detail and not is_harmless(facts, "detail", medium.detail) for medium in media):
+        policy.unsupported(facts, "detail", hint="send the picture in the size in which it should be seen")
