@@ -24,6 +24,7 @@ from fidelity import (
     stream_violations,
 )
 from fidelity_results import keep
+from fields import field_differences, header_differences
 from independent_costs import Rates, independent_cost, read_rates
 from ledger import Json, events, total
 from own_dialect import own_request, why_not_served
@@ -129,7 +130,11 @@ async def _play(client: httpx2.AsyncClient, proxy: SteeringProxy, recording: Rec
     problems = _AS_OPENAI.get(recording.wire, own_differences)(recording, answer.status_code, answer.content)
     if recording.wire == "openai.chat" and answer.headers["content-type"].startswith("text/event-stream"):
         problems = problems + stream_violations(answer.content)
+    if recording.wire == "openai.chat":
+        problems = problems + field_differences(recording, answer.status_code, answer.content)
     is_refused = answer.status_code == 400 and b'"unsupported_parameter"' in answer.content
+    if not is_refused:
+        problems = problems + header_differences(recording, answer.headers, kind=kind_of(recording))
     return Played(recording, mode, request_id, problems, is_booked=not is_refused)
 
 

@@ -41,7 +41,7 @@ Json = dict[str, Any]
 REQUEST_ID = "req-1"
 _PEPPER = b"pepper"
 _KEY = new_api_key()
-PROVIDERS = ("openai", "gemini", "cohere", "ollama")
+PROVIDERS = ("openai", "gemini", "cohere", "ollama", "anthropic")
 CREATED = 1_700_000_000
 
 

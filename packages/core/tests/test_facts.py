@@ -75,6 +75,8 @@ def test_facts_are_complete_and_say_where_they_come_from(kind: str) -> None:
         (MINIMAL + 'stop = "perhaps"', "TOML"),
         (MINIMAL.replace('stop = "stop"', 'stop = "perhaps"'), "finish_reasons"),
         (MINIMAL.replace('kind = "new"', 'kind = "old"'), "old"),
+        (MINIMAL + '[headers]\naccept = ["authorization"]', "authorization"),
+        (MINIMAL + '[headers]\nforward = ["set-cookie"]', "set-cookie"),
         (MINIMAL.replace("[finish_reasons]", 'embedding_models = ["e"]\n[finish_reasons]'), "embedding_models"),
     ],
 )

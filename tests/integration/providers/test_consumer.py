@@ -75,6 +75,22 @@ async def test_provider_sees_the_credential_the_model_and_every_unknown_field(
     assert sent["x_new"] == {"a": 1}
 
 
+async def test_fields_that_only_a_provider_has_stay_in_a_stream_of_its_own_dialect(
+    asker: Asker, upstream: FakeUpstream
+) -> None:
+    thought = {**chunk(), "choices": [{"index": 0, "delta": {"reasoning": "Hm"}, "finish_reason": None}]}
+    # Groq says the tier where nothing but usage is left
+    last = {**usage_chunk(USAGE), "service_tier": "on_demand"}
+    upstream.script = Script(steps=sse(thought, chunk("x"), chunk(finish="stop"), last, "[DONE]"))
+    answered = await asker.ask(asker.native_chat(BODY))
+
+    chunks = [json.loads(event) for event in answered.native]
+    delta = chunks[0]["choices"][0]["delta"]
+    assert (delta["reasoning"], delta["reasoning_content"]) == ("Hm", "Hm")
+    assert chunks[-1]["service_tier"] == "on_demand"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
 @pytest.mark.requirement("L-1", "L-2")
 async def test_same_request_costs_the_same_streamed_or_not_by_the_model_that_was_asked_for(
     asker: Asker, upstream: FakeUpstream

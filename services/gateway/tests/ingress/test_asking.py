@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from told_gateway import API_KEY, CREATED, FakeGateway, Told
 
+from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.core.deltas import AnswerInfo, TextDelta
-from llm_manager.core.errors import UpstreamUnavailable
+from llm_manager.core.errors import ProviderRateLimited, UpstreamUnavailable
 from llm_manager.core.messages import ChatInput, Media, Message, Sampling, Text
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.gateway.inference.rules import NativeBody, Outcome, Piece
@@ -34,10 +36,9 @@ async def ask(request: Request) -> Response:
     call = asked.call(
         body.get("operation", "chat"),
         body["model"],
-        dialect="cohere_v2",
+        dialect=body.get("dialect", "cohere_v2"),
         neutral=lambda: SEEN if body.get("sound") else QUESTION,
         end_user=body.get("user", ""),
-        headers={"x-client": "c"},
     )
     answer = await asked.whole(call)
     made = asked.fallback(call, prefix="made_")
@@ -123,8 +124,36 @@ async def test_a_provider_of_the_client_s_dialect_gets_the_body_unless_other_blo
     carrying = json.dumps({"model": "cohere/command", "block": packed(())}).encode()
     await gateway.ask("/ask", carrying)
     native, neutral = gateway.workers.calls
-    assert native.input == NativeBody("cohere_v2", body, {"x-client": "c"})
+    assert native.input == NativeBody("cohere_v2", body)
     assert neutral.input == QUESTION
+
+
+async def test_a_provider_gets_those_headers_of_its_client_that_its_facts_name(gateway: FakeGateway) -> None:
+    gateway.workers.told = Told((Piece(native=(b"[]",)),))
+    said = {"openai-beta": "a=v1", "openai-organization": "org", "x-other": "o", "idempotency-key": "k"}
+    await gateway.ask("/ask", {"model": "openai/gpt", "dialect": "openai_chat"}, headers=said)
+    await gateway.ask("/ask", {"model": "cohere/command"}, headers=said)
+    openai, cohere = (call.input for call in gateway.workers.calls)
+    assert isinstance(openai, NativeBody)
+    assert isinstance(cohere, NativeBody)
+    # the key is the app's own: all apps share the provider's account
+    key = sha256(b"app\0k").hexdigest()
+    assert openai.headers == {"openai-beta": "a=v1", "idempotency-key": key}
+    assert cohere.headers == {}
+
+
+async def test_an_error_brings_the_headers_of_its_provider(gateway: FakeGateway) -> None:
+    error = ProviderRateLimited("Wait")
+    sent = {"x-ratelimit-remaining-requests": "0", "x-groq-region": "eu", "set-cookie": "a=b", "x-bad": "a\r\nb: c"}
+    error.detail = infer_pb2.Done(upstream_headers=sent).SerializeToString()
+    gateway.workers.told = Told(error=error)
+    headers = (await gateway.ask("/ask", {"model": "fast"})).headers
+    assert {name: value for name, value in headers.items() if name in sent} == {
+        "x-ratelimit-remaining-requests": "0",
+        "x-groq-region": "eu",
+    }
+    error.detail = b"no Done"
+    assert (await gateway.ask("/ask", {"model": "fast"})).status == 429
 
 
 @pytest.mark.parametrize("native", [(), (b"{}", b"{}")])

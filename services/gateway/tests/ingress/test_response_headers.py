@@ -18,6 +18,8 @@ OPENING = Opening(
     upstream_headers={
         "x-ratelimit-remaining-requests": "9",
         "anthropic-ratelimit-tokens-reset": "2026-11-24T00:00:00Z",
+        "openai-processing-ms": "12",
+        "x-groq-region": "eu",
         "set-cookie": "a=b",
         "x-ratelimit-bad": "a\r\nb: c",
         "x-ratelimit-UPPER": "1",
@@ -28,6 +30,8 @@ FORWARDED = {
     "x-llm-manager-upstream-request-id": "up-1",
     "x-ratelimit-remaining-requests": "9",
     "anthropic-ratelimit-tokens-reset": "2026-11-24T00:00:00Z",
+    "openai-processing-ms": "12",
+    "x-groq-region": "eu",
     "x-llm-manager-warning": "top_k was left out; na?ve",
 }
 

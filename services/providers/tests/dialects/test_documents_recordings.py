@@ -10,6 +10,7 @@ import pytest
 from dialects import FullDialect, main_dialect
 
 from llm_manager.core.facts import Facts, load_facts
+from llm_manager.providers.dialects.ollama_chat.dialect import OllamaChat
 from llm_manager.providers.dialects.openai_chat.dialect import OpenAiChat
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.testing.recordings import Recording, load, oracle, why_absent
@@ -74,6 +75,16 @@ def test_recorded_models_come_out_in_order(recording: Recording) -> None:
     assert len(models) == recording.expected["count"]
     assert [model.id for model in models[:5]] == recording.expected["first_ids"]
     assert all(json.loads(model.native) for model in models)
+
+
+@pytest.mark.parametrize(
+    ("modified_at", "created"),
+    [('"2025-05-17T15:10:26.937464025Z"', 1_747_494_626), ('"soon"', 0), ("null", 0), ("7", 0)],
+)
+def test_ollama_s_time_of_change_is_the_time_of_a_model(modified_at: str, created: int) -> None:
+    reader = OllamaChat(load_facts()["ollama"], new_id=lambda: "made-up").models_reader()
+    (model,) = read(reader, b'{"models":[{"model":"q","modified_at":%b}]}' % modified_at.encode()).models
+    assert model.created == created
 
 
 def test_bare_list_of_models_is_read() -> None:

@@ -121,7 +121,7 @@ async def test_a_sequence_that_stopped_the_answer_is_named(gateway: FakeGateway)
     assert streamed[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
 
 
-NATIVE = b'{ "model":"claude/sonnet","max_tokens":10 ,"new":1.50,"messages":[{"role":"user","content":"Hi"}]%s}'
+NATIVE = b'{ "model":"anthropic/sonnet","max_tokens":10 ,"new":1.50,"messages":[{"role":"user","content":"Hi"}]%s}'
 
 
 @pytest.mark.requirement("T-14", "B-17")

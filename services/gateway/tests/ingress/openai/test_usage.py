@@ -85,12 +85,33 @@ def test_estimates_say_so_and_the_unknown_is_not_zero() -> None:
     unknown = _outcome(Usage(), source="unknown")
     assert json.loads(chat_usage(estimated, keeps_native_keys=False, with_cost=False))["is_estimated"] is True
     assert chat_usage(unknown, keeps_native_keys=False, with_cost=True) == b"null"
-    assert embeddings_usage(unknown, with_cost=True) == b"null"
+    assert embeddings_usage(unknown, keeps_native_keys=False, with_cost=True) == b"null"
 
 
 def test_embeddings_have_no_completion() -> None:
-    said = json.loads(embeddings_usage(_outcome(Usage(input_uncached=4), picousd=10**12), with_cost=True))
+    raw = b'{"prompt_tokens":5,"prompt_time":0.5}'
+    outcome = _outcome(Usage(input_uncached=4), raw=raw, picousd=10**12)
+    said = json.loads(embeddings_usage(outcome, keeps_native_keys=False, with_cost=True))
     assert said == {"prompt_tokens": 4, "total_tokens": 4, "cost": 1}
+    kept = json.loads(embeddings_usage(outcome, keeps_native_keys=True, with_cost=True))
+    assert kept == {"prompt_tokens": 4, "total_tokens": 4, "cost": 1, "prompt_time": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("reported", "with_cost", "said"),
+    [
+        (b"9", True, 1),
+        (b"9", False, 9),
+        # Perplexity's own clients read a table
+        (b'{"total_cost":1,"request_cost":1}', True, {"total_cost": 1, "request_cost": 1}),
+        (b'{"total_cost":1,"request_cost":1}', False, {"total_cost": 1, "request_cost": 1}),
+    ],
+)
+def test_what_a_provider_says_of_the_cost_stays_unless_our_number_takes_its_place(
+    reported: bytes, with_cost: bool, said: object
+) -> None:
+    outcome = _outcome(Usage(input_uncached=3), raw=b'{"cost":%b}' % reported, picousd=10**12)
+    assert json.loads(chat_usage(outcome, keeps_native_keys=True, with_cost=with_cost))["cost"] == said
 
 
 def test_amounts_are_spelled_plainly() -> None:

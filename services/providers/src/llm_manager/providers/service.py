@@ -112,7 +112,7 @@ def _http_call(job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None
     headers = {"accept-encoding": "gzip, deflate", "user-agent": "llm-manager", **facts.headers.send}
     headers |= call.headers
     if isinstance(job.input, NativeBody):
-        headers |= {name: value for name, value in job.input.headers.items() if name in facts.headers.accept}
+        headers |= facts.headers.accepted(job.input.headers)
     headers |= {name.lower(): value for name, value in job.target.headers.items()}
     if call.body:
         headers["content-type"] = "application/json"
@@ -137,10 +137,7 @@ def _note_answer(facts: Facts, answer: Answer, outcome: Outcome) -> None:
     outcome.status = answer.status
     headers = answer.headers
     outcome.upstream_request_id = next((headers[name] for name in facts.headers.request_id if name in headers), "")
-    prefixes = facts.headers.forward
-    outcome.upstream_headers = {
-        name: value for name, value in headers.items() if prefixes and name.startswith(prefixes)
-    }
+    outcome.upstream_headers = facts.headers.forwarded(headers)
 
 
 async def _read_error(answer: Answer) -> bytes:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from llm_manager.core.deltas import Model
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.ids import uuid7
-from llm_manager.gateway.catalogue.rules import ProviderRecord, Snapshot
+from llm_manager.gateway.catalogue.rules import ConfigurationRecord, ProviderRecord, Snapshot
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.rules import Call, Caller, ModelsQuery, Target
@@ -144,17 +145,27 @@ class ModelDirectory:
 
 def _named(snapshot: Snapshot) -> list[Model]:
     configurations = [
-        Model(id=item.name, created=item.created, owned_by=item.provider)
+        Model(id=item.name, created=item.created, owned_by=item.provider, native=_described(item))
         for item in snapshot.configurations.values()
         if item.provider in snapshot.providers
     ]
     aliases = [
-        Model(id=item.name, created=item.created, owned_by=snapshot.configurations[item.configuration].provider)
+        Model(id=item.name, created=item.created, owned_by=named.provider, native=_described(named))
         for item in snapshot.aliases.values()
-        if item.configuration in snapshot.configurations and item.name not in snapshot.configurations
+        if (named := snapshot.configurations.get(item.configuration)) and item.name not in snapshot.configurations
     ]
     by_name = sorted(configurations, key=lambda model: model.id) + sorted(aliases, key=lambda model: model.id)
     return [model for model in by_name if model.owned_by in snapshot.providers]
+
+
+def _described(configuration: ConfigurationRecord) -> bytes:
+    """Return what a configuration says about its model, in the form of a provider's own description."""
+    said = {
+        "context_window": configuration.context_window,
+        "max_output_tokens": configuration.max_output_tokens,
+        "capabilities": configuration.capabilities,
+    }
+    return msgspec.json.encode({"id": configuration.name, **{k: v for k, v in said.items() if v is not None}})
 
 
 def _prefixed(provider: ProviderRecord, model: Model) -> Model:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from google.protobuf.message import DecodeError
+
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import UsageReport, UsageSource
@@ -30,6 +34,14 @@ def piece_of(message: bytes) -> Piece:
 
 def _opening(opening: infer_pb2.Opening) -> Opening:
     return Opening(opening.upstream_request_id, dict(opening.upstream_headers), tuple(opening.warnings))
+
+
+def headers_of_failure(detail: bytes) -> Mapping[str, str]:
+    """Return the provider's headers that clients get, from what a worker added to a failure; none where it did not."""
+    try:
+        return dict(infer_pb2.Done.FromString(detail).upstream_headers)
+    except DecodeError:
+        return {}
 
 
 def outcome_of(done: bytes) -> Outcome:

@@ -100,6 +100,11 @@ class Inference:
         facts = self._facts(target.kind)
         return facts is not None and facts.speaks(dialect, model=target.upstream_model)
 
+    def accepted_headers(self, target: Target) -> tuple[str, ...]:
+        """Return names of headers of clients that a provider gets beside a body in its own dialect."""
+        facts = self._facts(target.kind)
+        return facts.headers.accept if facts is not None else ()
+
     def offers(self, kind: str, operation: Operation) -> bool:
         """Whether a provider kind has an operation; a kind that is not known here is asked."""
         facts = self._facts(kind)
@@ -184,8 +189,9 @@ class Inference:
 
 def _unaccounted(run: Run | None, error: LlmManagerError, input_characters: Callable[[], int]) -> UsageReport | None:
     """Return what an attempt used that no worker accounts for; None when one does, or when nobody was told of it."""
-    if isinstance(error, NoWorker) or (run is None and not isinstance(error, BusUnavailable)):
-        # It was said to start and went to nobody, so nobody else can say that it cost nothing.
+    is_refused = run is not None and not run.worker_id and not isinstance(error, _LOST)
+    if is_refused or isinstance(error, NoWorker) or (run is None and not isinstance(error, BusUnavailable)):
+        # It was said to start and nobody took it, so nobody else can say that it cost nothing.
         return UsageReport(Usage(), UsageSource.NONE)
     if run is not None and run.worker_id and isinstance(error, _LOST) and not error.detail:
         return estimated_report(input_characters=input_characters(), output_characters=run.output_characters)

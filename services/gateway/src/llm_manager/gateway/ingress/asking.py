@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import cast
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.types import Receive
 from llm_manager.core.deltas import AnswerInfo
 from llm_manager.core.errors import UpstreamProtocolError
 from llm_manager.core.facts import Dialect
+from llm_manager.core.http_headers import passing
 from llm_manager.core.messages import ChatInput
 from llm_manager.gateway.http.body import WhileConnected, read_json_body
 from llm_manager.gateway.http.exchange import Exchange, exchange_of
@@ -28,6 +30,7 @@ from llm_manager.gateway.inference.rules import (
     Operation,
     Outcome,
     Piece,
+    Target,
     client_deadline,
     tokens_of,
 )
@@ -40,6 +43,7 @@ from llm_manager.gateway.ingress.writer import AnswerWriter
 from llm_manager.gateway.parts import PARTS, Parts
 
 _COST_HEADER, _OFF = "x-llm-manager-cost", "off"
+_IDEMPOTENCY_KEY = "idempotency-key"
 
 
 def caller_of(request: Request) -> Caller:
@@ -94,7 +98,7 @@ class Asked:
         self.exchange: Exchange = exchange_of(request.scope)
         self.receive: Receive = request.receive
         self.with_cost = request.headers.get(_COST_HEADER, "").strip().lower() != _OFF
-        self._read_timeout = request.headers.get("x-stainless-read-timeout")
+        self._headers = request.headers
 
     def call(
         self,
@@ -105,7 +109,6 @@ class Asked:
         neutral: Callable[[], NeutralInput],
         is_stream: bool = False,
         end_user: str = "",
-        headers: Mapping[str, str] | None = None,
     ) -> Call:
         """Resolve the model and make the call.
 
@@ -113,7 +116,6 @@ class Asked:
             dialect: the client's own; a provider that speaks it gets the body as it is, unless blocks of another
                 provider ride in it.
             neutral: translates the body for every other provider.
-            headers: those of the client that belong to the dialect, lower-case names.
 
         Raises:
             ModelNotFound, InvalidRequest, UnsupportedParameter.
@@ -122,7 +124,7 @@ class Asked:
         inference, translated = self.parts.inference, cache(neutral)
         asked: Input
         if inference.speaks(target, dialect) and not is_carried_in(self.body):
-            asked = NativeBody(dialect, self.body, headers or {})
+            asked = NativeBody(dialect, self.body, self._headers_for(target))
         else:
             asked = translated()
         call = Call(
@@ -134,7 +136,7 @@ class Asked:
             requested_model=model,
             deadline_seconds=client_deadline(
                 limit_seconds=self.parts.limits.request_timeout_seconds,
-                read_timeout_header=self._read_timeout,
+                read_timeout_header=self._headers.get("x-stainless-read-timeout"),
                 is_stream=is_stream,
             ),
             is_stream=is_stream,
@@ -146,6 +148,15 @@ class Asked:
             inference.check_profile(call, chat, prompt_tokens=lambda: tokens_of(self.input_characters()))
         self.exchange.call = call
         return call
+
+    def _headers_for(self, target: Target) -> dict[str, str]:
+        """Return those of the client's headers that the provider gets."""
+        wanted = self.parts.inference.accepted_headers(target)
+        said = passing({name: ",".join(self._headers.getlist(name)) for name in wanted}, is_wanted=bool)
+        if key := said.get(_IDEMPOTENCY_KEY):
+            # All apps share the provider's account: no app may get another's answer by guessing its key.
+            said[_IDEMPOTENCY_KEY] = sha256(f"{self.caller.app_id}\0{key}".encode()).hexdigest()
+        return said
 
     def fallback(self, call: Call, *, prefix: str) -> AnswerInfo:
         """Describe an answer whose provider does not."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-from llm_manager.gateway.errors import Headers
+from llm_manager.gateway.errors import Headers, forwarded_headers
 from llm_manager.gateway.http.exchange import Exchange
 from llm_manager.gateway.inference.rules import Call, Opening
 from llm_manager.gateway.inference.service import Run
 from llm_manager.gateway.ingress.money import usd
 
 _PREFIX = b"x-llm-manager-"
-_FORWARDED = re.compile(r"(x-ratelimit-|anthropic-ratelimit-)[a-z0-9-]{1,60}")
 _SAFE_VALUE = re.compile(r"[\x20-\x7e]{1,1000}")
 _STREAM: Headers = [
     (b"cache-control", b"no-cache"),
@@ -51,9 +50,7 @@ def _from_upstream(opening: Opening) -> Headers:
     headers: Headers = []
     if _SAFE_VALUE.fullmatch(opening.upstream_request_id):
         headers.append((_PREFIX + b"upstream-request-id", opening.upstream_request_id.encode()))
-    for name, value in opening.upstream_headers.items():
-        if _FORWARDED.fullmatch(name) and _SAFE_VALUE.fullmatch(value):
-            headers.append((name.encode(), value.encode()))
+    headers += forwarded_headers(opening.upstream_headers)
     if opening.warnings:
         text = re.sub(r"[^\x20-\x7e]", "?", "; ".join(opening.warnings))[:1000]
         headers.append((_PREFIX + b"warning", text.encode()))

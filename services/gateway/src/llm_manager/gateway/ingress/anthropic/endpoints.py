@@ -24,8 +24,6 @@ from llm_manager.gateway.ingress.routing import LeanRoute
 
 DIALECT: Dialect = "anthropic_messages"
 _ID_PREFIX = "msg_"
-# Beta features are switched on by header; the provider's facts say which of these it is told.
-_DIALECT_HEADERS = ("anthropic-beta", "anthropic-version")
 _ESTIMATED = (b"x-llm-manager-usage-source", b"estimated")
 
 router = APIRouter(prefix="/v1", tags=["Anthropic"], route_class=LeanRoute)
@@ -44,7 +42,6 @@ async def create_message(request: Request) -> Response:
         neutral=lambda: chat_input(asked.body),
         is_stream=is_stream,
         end_user=(head.metadata.user_id or "") if head.metadata is not None else "",
-        headers=_dialect_headers(request),
     )
     return _streamed(asked, call) if is_stream else await _whole(asked, call)
 
@@ -64,7 +61,6 @@ async def count_message_tokens(request: Request) -> Response:
         head.model,
         dialect=DIALECT,
         neutral=lambda: count_input(asked.body),
-        headers=_dialect_headers(request),
     )
     answer = await asked.whole(call)
     if isinstance(call.input, NativeBody):
@@ -91,11 +87,6 @@ def _streamed(asked: Asked, call: Call) -> Response:
 
 def _stops(call: Call) -> Sequence[str]:
     return call.input.sampling.stop if isinstance(call.input, ChatInput) else ()
-
-
-def _dialect_headers(request: Request) -> dict[str, str]:
-    said = {name: ",".join(request.headers.getlist(name)) for name in _DIALECT_HEADERS}
-    return {name: value for name, value in said.items() if value}
 
 
 def _count(tokens: int) -> bytes:

@@ -139,10 +139,13 @@ class NativeChunks:
         if not self._has_envelope:
             self._has_envelope = True
             known = {"id": seen.id, "created": seen.created, "model": seen.model}
-            extra = {"system_fingerprint": seen.system_fingerprint, "service_tier": seen.service_tier}
             # a time of 0 is what the provider's own chunks carry, so the last one carries it too
             self._envelope |= {k: v for k, v in known.items() if v not in (None, "")}
-            self._envelope |= {k: v for k, v in extra.items() if v}
+        # Groq says the tier in its last chunk only
+        if seen.system_fingerprint:
+            self._envelope["system_fingerprint"] = seen.system_fingerprint
+        if seen.service_tier:
+            self._envelope["service_tier"] = seen.service_tier
         for choice in seen.choices:
             delta = choice.delta
             self.characters += len(delta.content or "") + len(delta.reasoning_content or "") + len(delta.refusal or "")

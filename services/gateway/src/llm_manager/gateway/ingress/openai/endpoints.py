@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from fastapi import APIRouter
+from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,9 +60,10 @@ async def create_embedding(request: Request) -> Response:
         end_user=head.user or "",
     )
     answer = await asked.whole(call)
-    usage = embeddings_usage(answer.outcome, with_cost=asked.with_cost)
+    is_native = isinstance(call.input, NativeBody)
+    usage = embeddings_usage(answer.outcome, keeps_native_keys=is_native, with_cost=asked.with_cost)
     answer_id = f"embd-{call.request_id}"
-    if isinstance(call.input, NativeBody):
+    if is_native:
         return asked.respond(with_usage(with_id(answer.native, answer_id), usage), answer)
     vectors = [tuple(vector) for piece in answer.pieces for vector in piece.embeddings]
     model = answer.outcome.response_model or call.target.upstream_model
@@ -118,4 +120,8 @@ def _streamed_chat(asked: Asked, call: Call, head: ChatHead) -> Response:
 
 
 def _model(model: Model) -> dict[str, object]:
-    return {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    known: dict[str, object] = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    native: dict[str, Raw] = msgspec.json.decode(model.native or b"{}", type=dict[str, Raw])
+    # Windows, prices and abilities have no names of OpenAI's, so they stay as they are told. Who names models otherwise
+    # than by `id` (Gemini, Cohere, Ollama) describes them in words that OpenAI's clients do not read.
+    return {**native, **known} if "id" in native else known

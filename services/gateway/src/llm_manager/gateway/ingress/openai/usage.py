@@ -16,7 +16,8 @@ def chat_usage(outcome: Outcome, *, keeps_native_keys: bool, with_cost: bool) ->
     Args:
         keeps_native_keys: the provider speaks OpenAI, so its own report goes through; totals and the details that the
             ledger knows are set from the buckets, so that prompt + completion = total always holds.
-        with_cost: adds `cost`, the exact USD as a JSON number, null when unpriced.
+        with_cost: adds `cost`, the exact USD as a JSON number, null when unpriced. Without it a number of the
+            provider's own stays, and a table of costs (Perplexity) always does: its total is what was booked.
     """
     report = outcome.report
     if report.source is UsageSource.UNKNOWN:
@@ -37,21 +38,21 @@ def chat_usage(outcome: Outcome, *, keeps_native_keys: bool, with_cost: bool) ->
     return _finished(members, outcome, with_cost=with_cost)
 
 
-def embeddings_usage(outcome: Outcome, *, with_cost: bool) -> bytes:
-    """Render the `usage` of embeddings as JSON; `null` when nobody knows what was used."""
+def embeddings_usage(outcome: Outcome, *, keeps_native_keys: bool, with_cost: bool) -> bytes:
+    """Render the `usage` of embeddings as JSON; `null` when nobody knows what was used. See `chat_usage`."""
     report = outcome.report
     if report.source is UsageSource.UNKNOWN:
         return b"null"
     total = report.usage.input_total
-    members: dict[str, object] = {"prompt_tokens": total, "total_tokens": total}
+    members = _native(report) if keeps_native_keys else {}
+    members |= {"prompt_tokens": total, "total_tokens": total}
     return _finished(members, outcome, with_cost=with_cost)
 
 
 def _finished(members: dict[str, object], outcome: Outcome, *, with_cost: bool) -> bytes:
     if outcome.report.source is UsageSource.ESTIMATED:
         members["is_estimated"] = True
-    members.pop("cost", None)
-    if with_cost:
+    if with_cost and not isinstance(members.get("cost"), dict):
         total = outcome.cost.total_usd
         members["cost"] = None if total is None else Raw(usd(total).encode())
     return msgspec.json.encode(members)

@@ -8,6 +8,8 @@ from llm_manager.core.deltas import Model
 from llm_manager.core.facts import Facts
 from llm_manager.kit.lenient_json import LenientDecoder
 from llm_manager.providers.dialects.document_reader import DocumentReader, items_of
+from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.ollama_chat.events import unix_seconds
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.dialects.upstream_errors import error_in_stream
@@ -44,10 +46,12 @@ class OllamaModelsReader(DocumentReader):
         if items is None:
             return self._broken("holds no models")
         names = [(item.get("model") or item.get("name"), item) for item in items]
-        return Pieces(
-            models=[
-                Model(id=name, owned_by="library", native=msgspec.json.encode(item))
-                for name, item in names
-                if isinstance(name, str)
-            ]
-        )
+        return Pieces(models=[_model(name, item) for name, item in names if isinstance(name, str)])
+
+
+def _model(name: str, item: Json) -> Model:
+    # The time of the last change is what Ollama's own /v1/models says as `created`
+    # (ollama/ollama, openai/openai.go, ToListCompletion, read on 2026-11-29).
+    modified = item.get("modified_at")
+    created = unix_seconds(modified if isinstance(modified, str) else None)
+    return Model(id=name, created=created, owned_by="library", native=msgspec.json.encode(item))

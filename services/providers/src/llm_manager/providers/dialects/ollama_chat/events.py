@@ -78,11 +78,14 @@ def arguments_of(call: Call) -> str:
 
 def info_of(line: Line, new_id: NewId) -> AnswerInfo:
     """Return what the first line says about the answer as a whole. Ollama's answers have no id."""
-    return AnswerInfo(id=new_id(), model=line.model or "", created=_unix(line.created_at))
+    return AnswerInfo(id=new_id(), model=line.model or "", created=unix_seconds(line.created_at))
 
 
-def _unix(text: str | None) -> int:
-    """Return Unix seconds. Ollama writes nanoseconds, which Python reads up to the microsecond."""
+def unix_seconds(text: str | None) -> int:
+    """Return Unix seconds; 0 for what is no time.
+
+    Ollama writes nanoseconds, which Python reads up to the microsecond.
+    """
     try:
         return int(datetime.fromisoformat(text or "").timestamp())
     except ValueError:

@@ -53,7 +53,7 @@ def rewrite_chunk(data: bytes, choices: Choices, identity: Identity, new_id: New
 
 
 def _keep_metadata(document: Json, choices: Choices) -> None:
-    """Put what only a chunk without words says (Groq's last one: `service_tier`) into the finishes, which come later."""
+    """Put what only a chunk without words says (Groq's last: `service_tier`) into the finishes, which come later."""
     for state in choices:
         if state.finish_chunk is not None:
             said = {key: document[key] for key in _METADATA if key in document and key not in state.finish_chunk}
