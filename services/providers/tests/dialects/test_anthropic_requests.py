@@ -65,7 +65,7 @@ WHOLE = ChatInput(
     messages=(
         Message(role="system", parts=(Text(text="Be "), Text(text="kind", cache_ttl="1h"))),
         Message(
-            role="user", parts=(Text(text="See"), Media(mime_type="image/png", data=b"\x89P", detail="low"))
+            role="user", parts=(Text(text="See"), Media(mime_type="image/png", data=b"\x89P", detail="high"))
         ),
         Message(
             role="assistant",

@@ -189,14 +189,14 @@ def test_plain_chat_holds_nothing_that_was_not_asked_for() -> None:
     ],
 )
 def test_choice_of_tools_is_a_mode_and_names(choice: ToolChoice, config: Json) -> None:
-    body = body_of(ChatInput(messages=HELLO, tools=(WEATHER,), tool_choice=choice))
+    body = body_of(ChatInput(messages=HELLO, tools=(Tool(name="weather"),), tool_choice=choice))
 
     assert body["toolConfig"] == {"functionCallingConfig": config}
     assert "toolConfig" not in body_of(ChatInput(messages=HELLO, tool_choice=ToolChoice(mode="auto")))
 
 
 def test_calls_one_after_the_other_are_refused() -> None:
-    chat = ChatInput(messages=HELLO, tools=(WEATHER,), tool_choice=ToolChoice(parallel=False))
+    chat = ChatInput(messages=HELLO, tools=(Tool(name="weather"),), tool_choice=ToolChoice(parallel=False))
     with pytest.raises(UnsupportedParameter) as raised:
         body_of(chat)
     policy = Policy(adapts=True)

@@ -27,8 +27,10 @@ from llm_manager.providers.dialects.policy import Policy
 PICTURE = Media(mime_type="image/png", data=b"x")
 
 
-def written(*messages: Message, form: ResponseFormat | None = None) -> tuple[dict[str, Any], list[str]]:
-    policy = Policy()
+def written(
+    *messages: Message, form: ResponseFormat | None = None, adapts: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    policy = Policy(adapts=adapts)
     chat = ChatInput(messages=messages, response_format=form)
     call = main_dialect("ollama").chat(chat, model="m", is_stream=False, policy=policy)
     return json.loads(call.body), policy.warnings
@@ -69,11 +71,11 @@ def test_arguments_that_are_no_object_are_not_lost(arguments: str) -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    picture = Media(mime_type="image/png", data=b"x", detail="high")
+    picture = Media(mime_type="image/png", data=b"x", detail="low")
     form = ResponseFormat(kind="json_schema", name="a", schema=b"{}", is_strict=False)
-    _, warnings = written(Message(role="user", parts=(picture,)), form=form)
+    _, warnings = written(Message(role="user", parts=(picture,)), form=form, adapts=True)
 
-    assert sorted(warnings) == ["left out detail of pictures", "left out strict of response_format"]
+    assert sorted(warnings) == ["left out detail", "left out strict of response_format"]
 
 
 def test_logprobs_keep_every_digit() -> None:

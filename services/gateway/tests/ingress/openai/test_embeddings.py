@@ -10,7 +10,8 @@ import pytest
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
 from llm_manager.core.messages import EmbeddingsInput
-from llm_manager.gateway.ingress.openai.embeddings import embeddings_body, embeddings_input, with_id
+from llm_manager.gateway.ingress.decoding import decode
+from llm_manager.gateway.ingress.openai.embeddings import EmbeddingsHead, embeddings_body, embeddings_input, with_id
 
 
 def test_one_text_and_many_are_translated() -> None:
@@ -40,6 +41,16 @@ def test_tokens_of_another_model_are_refused(tokens: bytes) -> None:
     with pytest.raises(UnsupportedParameter) as caught:
         embeddings_input(b'{"model":"m","input":' + tokens + b"}")
     assert caught.value.param == "input"
+
+
+def test_a_form_of_vectors_that_is_not_written_here_is_refused_for_another_dialect_only() -> None:
+    body = b'{"model":"m","input":"a","encoding_format":"ubinary"}'
+    with pytest.raises(UnsupportedParameter) as caught:
+        embeddings_input(body)
+
+    assert caught.value.param == "encoding_format"
+    # a provider of this dialect judges it itself, so the gateway's own look lets it pass
+    assert decode(body, EmbeddingsHead).encoding_format == "ubinary"
 
 
 @pytest.mark.parametrize("text", [b'""', b"[]", b"7", b"null", b"{}"])

@@ -20,21 +20,13 @@ def media_in(messages: Sequence[Message]) -> Iterator[Media]:
                 yield from part.media
 
 
-def without_names(facts: Facts, messages: Sequence[Message], policy: Policy) -> None:
-    """Meet who speaks, where a dialect has no place for it.
-
-    Raises:
-        UnsupportedParameter: a message has a name, and the policy refuses.
-    """
+def without_names(messages: Sequence[Message], policy: Policy) -> None:
+    """Say that who speaks was left out, where a dialect has no place for it."""
     if any(message.name for message in messages):
-        policy.unsupported(facts, "name", hint="say in the text who speaks")
+        policy.left_out("name")
 
 
 def without_detail(facts: Facts, media: Iterable[Media], policy: Policy) -> None:
-    """Meet how closely to look at media, where a dialect has no word for it.
-
-    Raises:
-        UnsupportedParameter: something else is asked for than the provider does unasked, and the policy refuses.
-    """
+    """Say that how closely to look at media was left out, where the provider does something else unasked."""
     if any(medium.detail and not is_harmless(facts, "detail", medium.detail) for medium in media):
-        policy.unsupported(facts, "detail", hint="send the picture in the size in which it should be seen")
+        policy.left_out("detail")

@@ -27,6 +27,10 @@ class Policy:
             raise UnsupportedParameter(f"{facts.title} does not support {name!r}; {hint}.", param=name)
         self._warn(f"left out {name}")
 
+    def left_out(self, name: str) -> None:
+        """Say that a hint was left out: the answer is the one asked for without it, so nothing is refused."""
+        self._warn(f"left out {name}")
+
     def out_of_range(self, facts: Facts, name: str, *, limit: str, used: object) -> None:
         """Meet a value that the provider does not take; the caller sends `used` instead.
 

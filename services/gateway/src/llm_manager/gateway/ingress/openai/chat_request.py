@@ -62,7 +62,7 @@ class ImageUrl(Strict, frozen=True):
     """Address or data: URL of a picture."""
 
     url: str
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: str | None = None
 
 
 class ImagePart(Strict, frozen=True, tag="image_url"):

@@ -23,7 +23,7 @@ class EmbeddingsHead(Lenient, frozen=True):
     model: ModelName
     input: Raw
     user: str | None = None
-    encoding_format: Literal["float", "base64"] | None = None
+    encoding_format: str | None = None
 
 
 Tokens = Annotated[list[int], Meta(min_length=1)]
@@ -49,8 +49,11 @@ class _EmbeddingsRequest(Lenient, frozen=True):
     input: Annotated[str, Meta(min_length=1)] | Annotated[list[str | int | Tokens], Meta(min_length=1)]
     dimensions: Annotated[int, Meta(ge=1, le=2**20)] | None = None
     input_type: _InputType | None = None
+    encoding_format: str | None = None
 
 
+# What is written here for a provider of another dialect. One of OpenAI's dialect judges its own forms itself.
+_OUR_FORMS = (None, "float", "base64")
 _KNOWN = frozenset({*_EmbeddingsRequest.__struct_fields__, *EmbeddingsHead.__struct_fields__})
 
 
@@ -58,9 +61,14 @@ def embeddings_input(body: bytes) -> EmbeddingsInput:
     """Translate a request body.
 
     Raises:
-        UnsupportedParameter: the input is given as tokens, which mean nothing to another provider's model.
+        UnsupportedParameter: the input is given as tokens, which mean nothing to another provider's model; or vectors
+            are wanted in a form that only a provider of this dialect may know.
     """
     request = decode(body, _EmbeddingsRequest)
+    if request.encoding_format not in _OUR_FORMS:
+        raise UnsupportedParameter(
+            "This model's vectors come as float or base64 only; choose one.", param="encoding_format"
+        )
     texts: list[str] = []
     for item in [request.input] if isinstance(request.input, str) else request.input:
         if not isinstance(item, str):

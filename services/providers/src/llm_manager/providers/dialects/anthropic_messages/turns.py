@@ -45,7 +45,7 @@ class Turns:
             UnsupportedParameter: a medium that the provider cannot take; or a name, or a detail of pictures, and the
                 policy refuses.
         """
-        without_names(facts, request.messages, policy)
+        without_names(request.messages, policy)
         without_detail(facts, media_in(request.messages), policy)
         turns = cls(facts)
         for message in request.messages:

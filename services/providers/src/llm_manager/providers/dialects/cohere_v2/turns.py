@@ -32,7 +32,7 @@ def messages_of(facts: Facts, messages: tuple[Message, ...], *, model: str, poli
     Raises:
         UnsupportedParameter: one holds what Cohere has no place for, and the policy refuses.
     """
-    without_names(facts, messages, policy)
+    without_names(messages, policy)
     writer = _Writer(facts, policy, is_thinking=is_thinking(facts, model))
     return [written for message in messages for written in writer.turn(message)]
 

@@ -131,9 +131,8 @@ def _chat_body(facts: Facts, request: ChatInput, *, model: str, policy: Policy) 
     is_late = takes_levels(facts, bare_model)
     body = Turns.of(facts, request, needs_signatures=is_late, policy=policy)
     # what a client says in Gemini's own words goes before
-    if not is_late and _RESOLUTION not in options:
-        if level := resolution_of_all(facts, request.messages, policy):
-            options[_RESOLUTION] = msgspec.Raw(msgspec.json.encode(level))
+    if not is_late and _RESOLUTION not in options and (level := resolution_of_all(facts, request.messages, policy)):
+        options[_RESOLUTION] = msgspec.Raw(msgspec.json.encode(level))
     if tools := _tools(facts, request, policy):
         body["tools"] = tools
     is_strict = any(tool.is_strict for tool in request.tools)

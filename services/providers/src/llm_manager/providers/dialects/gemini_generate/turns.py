@@ -61,7 +61,7 @@ class Turns:
             InvalidRequest: a tool's result answers no call and names no tool.
             UnsupportedParameter: a message holds what the provider has no place for, and the policy refuses.
         """
-        without_names(facts, request.messages, policy)
+        without_names(request.messages, policy)
         turns = cls(facts, policy, needs_signatures=needs_signatures)
         for message in request.messages:
             turns.add(message)

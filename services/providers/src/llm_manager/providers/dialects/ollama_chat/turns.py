@@ -35,7 +35,7 @@ def messages_of(facts: Facts, messages: Sequence[Message], *, policy: Policy) ->
     Raises:
         UnsupportedParameter: one holds what Ollama has no place for, and the policy refuses.
     """
-    without_names(facts, messages, policy)
+    without_names(messages, policy)
     without_detail(facts, media_in(messages), policy)
     # Servers that number calls by turn use an id again, so a result belongs to the last call of its id before it.
     names: dict[str, str] = {}

@@ -52,7 +52,7 @@ class Turns:
         """
         turns = cls(facts, policy)
         if "name" in facts.parameters.unsupported:
-            without_names(facts, messages, policy)
+            without_names(messages, policy)
         for message in messages:
             turns.add(message)
         turns.end_results()

@@ -42,7 +42,7 @@ class Turns:
             UnsupportedParameter: media in an assistant's turn, or the name of who speaks, and the policy refuses.
         """
         turns = cls(facts, policy)
-        without_names(facts, request.messages, policy)
+        without_names(request.messages, policy)
         for message in request.messages:
             turns.add(message)
         return turns._items
