@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from llm_manager.kit import logs, telemetry
 from llm_manager.kit.secrets import Secret
@@ -156,3 +158,24 @@ def test_setting_up_twice_logs_once() -> None:
     logging.getLogger("nats").warning("one")
 
     assert len(lines(stream)) == 1
+
+
+class _FullDisk(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_is_counted_and_stops_no_work() -> None:
+    def lost() -> float:
+        return REGISTRY.get_sample_value("llm_manager_log_lines_lost_total") or 0.0
+
+    before = lost()
+    logs.setup("sample", stream=_FullDisk())
+
+    structlog.stdlib.get_logger("test").info("one")
+    logging.getLogger("uvicorn.error").warning("two")
+
+    assert lost() - before == 2

@@ -112,6 +112,22 @@ async def test_an_event_that_contradicts_itself_becomes_a_flagged_row_of_unknown
     assert await rejected(clickhouse) == {event.SerializeToString(): ["total_is_not_sum_of_lines"]}
 
 
+async def test_readiness_fails_while_no_event_becomes_a_row(
+    consumer: LedgerConsumer, make_event: MakeEvent, deliver: Deliver
+) -> None:
+    broken = [deliver(b"\xff\xff") for _ in range(10)]
+
+    await consumer.handle(broken)
+    after_ten = consumer.why_not_ready()
+    await consumer.handle(broken)
+    after_twenty = consumer.why_not_ready()
+    await consumer.handle([*broken, deliver(make_event())])
+
+    assert after_ten is None
+    assert after_twenty == ("the last 20 events became no row (not_a_usage_recorded); they are kept in usage.rejected")
+    assert consumer.why_not_ready() is None
+
+
 async def test_an_outage_fails_the_batch_and_readiness_until_writes_work_again(
     clickhouse: ClickHouse, store: FlakyStore, consumer: LedgerConsumer, make_event: MakeEvent, deliver: Deliver
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_disk_that_is_too_small_for_the_bus_ends_the_start(data: DataDir, monk
 
     monkeypatch.setattr(shutil, "disk_usage", nearly)
     with pytest.raises(
-        CommandError, match=r"Disk: 1\.43 GB free .* reserve 1 GiB .*What to do: free at least 1\.43 GB"
+        CommandError, match=r"Disk: 1\.43 GB free .* need 1\.43 GB .*What to do: free at least 1\.43 GB"
     ):
         preflight.refuse(data, {}, port=0)
 

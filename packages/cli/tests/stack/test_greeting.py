@@ -31,6 +31,7 @@ def test_a_program_gets_everything_that_it_needs() -> None:
         "persists": True,
         "already_running": False,
         "changed_variables": [],
+        "not_ready": {},
         "providers": None,
         "pids": {"supervisor": 10, "gateway": 11},
     }
@@ -69,3 +70,9 @@ def test_providers_are_greeted_with_their_origin_and_a_changed_variable_with_wha
     wanted += ["from the environment now: OPENAI_API_KEY; kept from before: OPENAI_BASE_URL", "over: MISTRAL_API_KEY."]
     assert [part for part in wanted if part not in text] == []
     assert [item["origin"] for item in greeting.as_json()["providers"]] == ["built-in", "kept", "environment"]
+
+
+def test_a_process_that_cannot_work_is_named_with_its_reason() -> None:
+    text = replace(_GREETING, not_ready={"usage": "the disk is full"}).as_text(is_detached=True)
+
+    assert "usage is not ready: the disk is full\n'llm-manager doctor' looks for the cause." in text

@@ -23,10 +23,14 @@ async def _serve(answer: bytes) -> tuple[asyncio.Server, int]:
 
 async def test_status_200_is_ready_and_anything_else_is_the_reason() -> None:
     ready, ready_port = await _serve(b"HTTP/1.0 200 OK\r\n\r\n")
-    waiting, waiting_port = await _serve(b'HTTP/1.1 503 No\r\nA: b\r\n\r\n{"bus": "connecting"}')
-    async with ready, waiting:
+    waiting, waiting_port = await _serve(
+        b'HTTP/1.1 503 No\r\nA: b\r\n\r\n{"is_ready": false, "reasons": {"bus": "NATS is away", "ledger": "is full"}}'
+    )
+    other, other_port = await _serve(b'HTTP/1.1 503 No\r\nA: b\r\n\r\n{"bus": "connecting"}')
+    async with ready, waiting, other:
         assert await http_ready(ready_port)() == Reply(None)
-        assert await http_ready(waiting_port)() == Reply('{"bus": "connecting"}')
+        assert await http_ready(waiting_port)() == Reply("NATS is away; is full")
+        assert await http_ready(other_port)() == Reply('{"bus": "connecting"}')
 
 
 async def test_a_port_that_nobody_serves_is_not_ready(tmp_path: Path) -> None:

@@ -89,7 +89,13 @@ def status(*, as_json: JsonOption = False, data_dir: DataDirOption = None) -> No
     else:
         print(f"{seen['base_url']} ({seen['phase']}), data in {seen['data_dir']}")
         rows = [
-            (name, "ready" if one["is_ready"] else "not ready", one["pid"], one["restarts"], one["log"])
+            (
+                name,
+                "ready" if one["is_ready"] else f"not ready: {one['why_not_ready']}",
+                one["pid"],
+                one["restarts"],
+                one["log"],
+            )
             for name, one in seen["services"].items()
         ]
         print_table(("service", "state", "pid", "restarts", "log"), rows, right=frozenset({"pid", "restarts"}))

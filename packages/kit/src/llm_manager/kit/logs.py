@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from llm_manager.kit import telemetry
+from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.masking import mask_event
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -25,7 +27,7 @@ def setup(service: str, *, level: str = "info", log_format: str = "json", stream
         log_format: `json` or `console`.
         stream: where to; stderr when None.
     """
-    output: TextIO = sys.stderr if stream is None else stream
+    output = _Unfailing(sys.stderr if stream is None else stream)
     threshold = _LEVELS[level]
     renderer = _renderers(log_format, is_terminal=output.isatty())
     shared: list[Processor] = [
@@ -38,10 +40,11 @@ def setup(service: str, *, level: str = "info", log_format: str = "json", stream
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=output),
+        # structlog and logging ask for no more of a stream than this one has
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(output)
+    handler = logging.StreamHandler(cast("TextIO", output))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],
@@ -56,6 +59,30 @@ def setup(service: str, *, level: str = "info", log_format: str = "json", stream
     # the exporter warns at every try while a collector is away; that a batch was lost is enough
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     logging.captureWarnings(True)
+
+
+class _Unfailing:
+    """A stream whose failures cost lines, never the work that logs them: a full disk, a closed terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            names.LOG_LINES_LOST.inc()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed; the stream keeps the rest and tries again with the next line."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person reads it."""
+        return self._stream.isatty()
 
 
 def bind(**fields: str) -> None:

@@ -143,6 +143,7 @@ BUS_MESSAGES = Counter(
     "Messages of the bus; direction is sent or received, kind is request, frame, cancel, event.",
     ("direction", "kind"),
 )
+LOG_LINES_LOST = Counter("llm_manager_log_lines_lost", "Lines of the log that could not be written.")
 BUS_RECONNECTS = Counter("llm_manager_bus_reconnects", "Times that the connection to NATS came back.")
 RPC_DURATION = Histogram(
     "rpc_server_call_duration_seconds",

@@ -70,6 +70,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
                 subjects=[infer_subject(kind) for kind in facts],
                 handler=Consumer(inference, recorder, prices).handle,
                 max_in_flight=settings.max_in_flight,
+                why_not=recorder.why_not,
                 description="Calls providers and records what every attempt used.",
                 metadata={"kinds": ",".join(facts)},
                 drain_seconds=max(settings.drain_seconds - _SETTLEMENT_SECONDS, 0.0),
@@ -77,6 +78,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
         )
         ops.add_check("nats", lambda: None if bus.state is BusState.CONNECTED else f"NATS is {bus.state}")
         ops.add_check("price_book", prices.why_not_ready)
+        ops.add_check("usage_events", recorder.why_not_ready)
         log.info("worker_ready", worker_id=worker_id, kinds=list(facts))
         yield
 

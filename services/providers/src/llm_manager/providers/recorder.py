@@ -10,7 +10,7 @@ from typing import Self
 import structlog
 
 from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
-from llm_manager.core.errors import BusUnavailable, LlmManagerError
+from llm_manager.core.errors import BusUnavailable, LlmManagerError, StoreUnavailable
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.connection import Bus
@@ -42,7 +42,10 @@ def _without_ballast(event: UsageRecorded) -> UsageRecorded:
 
 
 class Recorder:
-    """Enter it once per process; leaving it tries once more what could not be stored."""
+    """Enter it once per process; leaving it tries once more what could not be stored.
+
+    While an event waits no new work is taken (`why_not`): what waits is in memory only, and would be lost with it.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -75,6 +78,24 @@ class Recorder:
     def waiting(self) -> int:
         """Events that are not stored yet."""
         return len(self._waiting)
+
+    def why_not_ready(self) -> str | None:
+        """Return why spend cannot be recorded now, None when it can."""
+        if not self._waiting:
+            return None
+        return (
+            f"{len(self._waiting)} usage events wait, because JetStream does not store them: "
+            "look whether its disk or the stream USAGE is full"
+        )
+
+    def why_not(self) -> LlmManagerError | None:
+        """Return the refusal of new work, None while spend can be recorded."""
+        if not self._waiting:
+            return None
+        what = (
+            "What is spent cannot be recorded now, so nothing new is begun; the disk or the stream USAGE may be full."
+        )
+        return StoreUnavailable(what, retry_after_seconds=_RETRY_SECONDS)
 
     async def record(self, event: UsageRecorded) -> None:
         """Store an event, or keep it and try on when the bus does not take it in time."""

@@ -23,6 +23,7 @@ from llm_manager.usage.ledger.consumer import LedgerConsumer
 from llm_manager.usage.ledger.lag import LagGauge
 from llm_manager.usage.ledger.reconciler import Reconciler
 from llm_manager.usage.ledger.store import MIGRATIONS, LedgerStore
+from llm_manager.usage.ledger.trimmer import Trimmer
 from llm_manager.usage.prices.client import published
 from llm_manager.usage.prices.rules import PriceDataError
 from llm_manager.usage.prices.store import PriceBooks, load_book
@@ -69,7 +70,7 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
         token = settings.nats_token.reveal() if settings.nats_token is not None else None
         bus = await stack.enter_async_context(connect(settings.nats_url, name="usage", token=token, on_lost=ops.fail))
         ops.add_check("bus", partial(_why_bus_not_ready, bus))
-        await ensure_streams(bus)
+        await ensure_streams(bus, usage_bytes=settings.stream_bytes)
         await stack.enter_async_context(published(bus, book))
         servicer = UsageServicer(StatisticsStore(reader))
         port = await stack.enter_async_context(
@@ -97,6 +98,7 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
                 ack_wait_seconds=_ACK_WAIT_SECONDS,
             )
         )
+        await stack.enter_async_context(Trimmer(bus, stream=STREAM_USAGE, durable=DURABLE).running())
         reconciler = Reconciler(bus, LedgerStore(writer), grace_seconds=settings.reconcile_grace_seconds)
         await stack.enter_async_context(reconciler.running(interval_seconds=settings.reconcile_seconds))
         log.info("usage_serving", grpc_port=port, price_version=book.version, prices=len(book.prices))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from llm_manager.kit.bus.streams import USAGE_BYTES
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import ServiceSettings
 
@@ -31,6 +32,11 @@ class UsageSettings(ServiceSettings):
     )
     reconcile_grace_seconds: float = Field(
         60.0, ge=0, le=86_400, description="How long after its time an attempt may still be recorded by itself."
+    )
+    stream_bytes: int = Field(
+        USAGE_BYTES,
+        ge=16 * 1024**2,
+        description="Room of the stream USAGE for events that wait for the ledger; work is refused when it is full.",
     )
     batch_events: int = Field(1000, ge=1, le=10_000, description="Events that are written together at most.")
     batch_seconds: float = Field(0.25, gt=0, le=10, description="Time that an event waits for others at most.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from llm_manager.cli.data_dir import DataDir
 from llm_manager.cli.exit_codes import CommandError, ExitCode
-from llm_manager.cli.stack import processes, state
+from llm_manager.cli.stack import health, state
 
 
 def status(data: DataDir) -> dict[str, Any]:
@@ -21,11 +22,12 @@ def status(data: DataDir) -> dict[str, Any]:
             f"LLM Manager does not run in {data.path}. Start it with 'llm-manager up' (or 'make up').",
             exit_code=ExitCode.NOT_RUNNING,
         )
+    replies = asyncio.run(health.ask(running))
     services = {
         name: {
             "pid": child.pid,
-            "is_ready": child.is_ready and processes.is_alive(child.process),
-            "why_not_ready": child.why_not_ready if processes.is_alive(child.process) else "has ended",
+            "is_ready": replies[name].why_not_ready is None,
+            "why_not_ready": replies[name].why_not_ready or "",
             "restarts": child.restarts,
             "log": str(data.logs / f"{name}.log"),
             "ops_url": child.ops_url,

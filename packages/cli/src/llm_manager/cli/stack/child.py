@@ -33,6 +33,7 @@ class ChildSpec:
         pass_descriptors: stay open in the child.
         remedy: what a person does when it cannot start.
         store: without which it cannot start.
+        stumbles_over_full_disk: writes no more after a disk was full, until it is started anew.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ChildSpec:
     ops_url: str = ""
     remedy: str = "'llm-manager doctor' looks for the cause."
     store: damage.Store | None = None
+    stumbles_over_full_disk: bool = False
 
 
 class StartError(Exception):
@@ -158,6 +160,10 @@ class Child:
     def kill(self) -> None:
         """End the process at once, with everything that it started."""
         self._is_stopping = True
+        self._kill_process()
+
+    def restart(self) -> None:
+        """End the process as it stands; `keep_alive` starts it again."""
         self._kill_process()
 
     def _kill_process(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Greeting:
 
     Args:
         providers: None when the gateway did not say.
+        not_ready: processes that cannot do their work now, with the reason in their own words.
         changed_variables: set in the shell of this `up` otherwise than when the stack was started.
     """
 
@@ -33,6 +34,7 @@ class Greeting:
     already_running: bool = False
     providers: Sequence[ProviderOrigin] | None = None
     changed_variables: Sequence[str] = ()
+    not_ready: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def as_json(self) -> dict[str, Any]:
         """Return what a program needs to use and to watch the stack."""
@@ -47,6 +49,7 @@ class Greeting:
             "persists": self.persists,
             "already_running": self.already_running,
             "changed_variables": list(self.changed_variables),
+            "not_ready": dict(self.not_ready),
             "providers": None if self.providers is None else [asdict(provider) for provider in self.providers],
             "pids": {"supervisor": self.state.pid, **pids},
         }
@@ -69,7 +72,7 @@ LLM Manager {running}. {ending}
   gRPC            {self.state.grpc}
   Data directory  {self.data_dir}
                   {persistence}
-{self._providers()}{self._changed()}
+{self._providers()}{self._changed()}{self._not_ready()}
 Try it; the model '{FIRST_MODEL}' needs no account:
 
 {self._curl()}
@@ -86,6 +89,10 @@ Or: llm-manager chat -m {FIRST_MODEL} "Hello"   (from this folder: .venv/bin/llm
         if any(one.kept_variables for one in self.providers):
             lines.append("'llm-manager providers remove NAME' forgets what is kept.")
         return "  Providers       " + "\n                  ".join(lines) + "\n"
+
+    def _not_ready(self) -> str:
+        lines = "".join(f"\n{name} is not ready: {reason}" for name, reason in self.not_ready.items())
+        return lines + "\n'llm-manager doctor' looks for the cause.\n" if lines else ""
 
     def _changed(self) -> str:
         if not self.changed_variables:

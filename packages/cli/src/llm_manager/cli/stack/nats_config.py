@@ -6,6 +6,7 @@ from pathlib import Path
 
 # The same on one machine as NATS' default in a cluster; larger messages travel by claim check.
 MAX_PAYLOAD_BYTES = 1_048_576
+MAX_STORE_BYTES = 64 * 1024**3
 
 
 def render(*, port: int, token: str, store: Path) -> str:
@@ -22,6 +23,9 @@ ping_max: 2
 authorization {{ token: "{token}" }}
 jetstream {{
   store_dir: "{store}"
+  # Streams have bounds of their own (kit/bus/streams.py). Without this the server refuses them where three quarters of
+  # the free disk are less than their sum, though they are far from full.
+  max_file_store: {MAX_STORE_BYTES}
   # A killed nats-server loses nothing at any value: what it has acknowledged is in the page cache. This bounds what a
   # power failure can lose (default two minutes). `always` loses nothing then either, and costs 0.45 ms instead of
   # 0.14 ms for each event and 3,600 instead of 19,700 events/s (2 cores, ext4, 2026-11-24).

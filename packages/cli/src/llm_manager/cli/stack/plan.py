@@ -147,6 +147,8 @@ def _nats(wiring: Wiring) -> ChildSpec:
         drain_seconds=15.0,
         address=f"127.0.0.1:{port}",
         store=damage.bus(data),
+        # nats-server 2.15 goes on refusing to a stream what it once could not write (measured 2026-11-29)
+        stumbles_over_full_disk=True,
         remedy=f"another nats-server may use {data.nats}, or the disk is full; 'llm-manager doctor' looks.",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def http_ready(port: int, *, path: str = "/readyz", host: str = "127.0.0.1") -> 
         status = head.split(" ", 2)[1:2]
         if status == ["200"]:
             return Reply(None)
-        return Reply(" ".join(body.split())[:500] or f"answers {path} with {head[:40]!r}", is_alive=bool(answer))
+        return Reply(_reasons(body) or f"answers {path} with {head[:40]!r}", is_alive=bool(answer))
 
     return _guarded(probe)
 
@@ -53,6 +54,15 @@ def nats_ready(port: int, *, host: str = "127.0.0.1") -> Probe:
         return Reply(None if line.startswith(b"INFO ") else "the port does not speak NATS", is_alive=bool(line))
 
     return _guarded(probe)
+
+
+def _reasons(body: str) -> str:
+    """Return what our services answer as text; what anybody else answers as it is, in short."""
+    try:
+        reasons = json.loads(body)["reasons"].values()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return " ".join(body.split())[:500]
+    return "; ".join(map(str, reasons))
 
 
 async def _ask(host: str, port: int, request: bytes) -> str:

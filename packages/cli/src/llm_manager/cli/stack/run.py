@@ -15,8 +15,9 @@ from pathlib import Path
 from llm_manager.cli.data_dir import DataDir, locate
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 
-from . import leftovers, plan, processes, state
+from . import health, leftovers, plan, processes, state
 from .child import StartError
+from .disk import Disk
 from .greeting import Greeting, does_persist
 from .guard import NatsGuard
 from .origins import providers_at
@@ -59,6 +60,7 @@ class Stack:
             say=self.reporter.say,
             on_change=self.save,
             on_spawn=self._spawned,
+            disk=Disk(self.data.path),
         )
         stop = asyncio.Event()
         self._handle_signals(stop)
@@ -151,8 +153,10 @@ async def greet(data: DataDir, *, environ: Mapping[str, str] | None = None, alre
     if running is None:
         raise CommandError(f"Nothing runs in {data.path}.", exit_code=ExitCode.NOT_RUNNING)
     password = plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD", environ)
+    replies = await health.ask(running)
     return Greeting(
         state=running,
+        not_ready={name: reply.why_not_ready for name, reply in replies.items() if reply.why_not_ready},
         data_dir=data.path,
         api_key=plan.secret_in_use(data, "api-key", "BOOTSTRAP_API_KEY", environ),
         admin_password=password,

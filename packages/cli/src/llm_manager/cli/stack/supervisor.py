@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from . import logs
 from .child import Child, ChildSpec
+from .disk import Disk, Turn
 
 _ROTATE_EVERY_SECONDS = 5.0
+_LOOK_AT_DISK_EVERY_SECONDS = 1.0
 
 
 @dataclass
@@ -22,12 +24,14 @@ class Supervisor:
         say: takes one line about what happened.
         on_change: called when a process or its readiness changed.
         on_spawn: called with name and pid of each new process.
+        disk: that of what the children write; None when nobody looks at it.
     """
 
     stages: Sequence[Sequence[ChildSpec]]
     say: Callable[[str], None]
     on_change: Callable[[], None] = lambda: None
     on_spawn: Callable[[str, int], None] = lambda _name, _pid: None
+    disk: Disk | None = None
     children: dict[str, Child] = field(default_factory=dict[str, Child])
 
     def __post_init__(self) -> None:
@@ -78,14 +82,14 @@ class Supervisor:
 
     async def _keep_alive(self, stopped: asyncio.Task[bool]) -> None:
         keepers = [asyncio.create_task(child.keep_alive()) for child in self.children.values()]
-        rotation = asyncio.create_task(self._rotate())
+        keepers += [asyncio.create_task(self._rotate()), asyncio.create_task(self._watch_disk())]
         try:
             # a keeper ends before `stop` only by a failure of its own, which must not go unnoticed
-            await asyncio.wait({stopped, rotation, *keepers}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopped, *keepers}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (rotation, *keepers):
+            for task in keepers:
                 task.cancel()
-            results = await asyncio.gather(rotation, *keepers, return_exceptions=True)
+            results = await asyncio.gather(*keepers, return_exceptions=True)
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise failures[0]
@@ -98,6 +102,22 @@ class Supervisor:
                     logs.rotate(child.spec.log)
                 except OSError as error:
                     self.say(f"the log of {child.spec.name} cannot be rotated: {error}")
+
+    async def _watch_disk(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_AT_DISK_EVERY_SECONDS)
+            if self.disk is None:
+                continue
+            match self.disk.look():
+                case Turn.FILLED:
+                    self.say(f"the disk of {self.disk.folder} is full; new work is refused until there is space again")
+                case Turn.FREED:
+                    self.say(f"the disk of {self.disk.folder} has space again")
+                    for child in self.children.values():
+                        if child.spec.stumbles_over_full_disk:
+                            child.restart()
+                case None:
+                    pass
 
     async def _stop(self) -> None:
         for spec in reversed([spec for stage in self.stages for spec in stage]):

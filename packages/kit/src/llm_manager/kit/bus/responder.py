@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from types import TracebackType
@@ -49,6 +49,7 @@ class Responder:
         subjects: what to listen on.
         handler: makes one answer; see `Handler`.
         max_in_flight: requests above it are refused with `Overloaded` instead of waiting unbounded.
+        why_not: says why no request can be taken now, None when one can; asked for each, so it must cost nothing.
         description, metadata: shown by `nats micro info`.
         drain_seconds: how long leaving waits for what is in flight.
     """
@@ -62,6 +63,7 @@ class Responder:
         subjects: Sequence[str],
         handler: Handler,
         max_in_flight: int,
+        why_not: Callable[[], LlmManagerError | None] = lambda: None,
         description: str = "",
         metadata: Mapping[str, str] | None = None,
         drain_seconds: float = 20.0,
@@ -72,6 +74,7 @@ class Responder:
         self._subjects = tuple(subjects)
         self._handler = handler
         self._max_in_flight = max_in_flight
+        self._why_not = why_not
         self._drain_seconds = drain_seconds
         self._claims = ClaimStore(bus)
         self._counts = subjects_of(subjects)
@@ -172,6 +175,9 @@ class Responder:
             raise Draining("This worker is shutting down; another one will take the request if it is sent again.")
         if len(self._servings) >= self._max_in_flight:
             raise Overloaded(f"This worker has {len(self._servings)} requests in flight, its limit; retry.")
+        refusal = self._why_not()
+        if refusal is not None:
+            raise refusal
         headers = message.headers or {}
         request_id = headers.get(REQUEST_ID, "")
         if not request_id:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import structlog
 from nats import errors
@@ -27,9 +28,13 @@ _RETRY_SECONDS = 0.2
 _DAY = 86_400.0
 # A server restart plus the longest retry of a publisher must fit, so that no retry counts twice.
 _DEDUPE_SECONDS = 600.0
-# The ledger is the usage service's database; the stream bridges its outages and allows a replay of the last month.
-_USAGE_AGE_SECONDS = 30 * _DAY
-_EVENTS_AGE_SECONDS = 7 * _DAY
+# Some 1.3 million events: the outage of the ledger that this bridges. Nothing goes by age: an event leaves when it is
+# stored and room is wanted (usage/ledger/trimmer.py), and a full stream refuses new ones: work is refused first.
+USAGE_BYTES = 1024**3
+# What was started must outlive whoever looks for it, the usage service, and with it what USAGE holds for it: it has two
+# smaller events for each of USAGE, and goes by size and age only.
+_EVENTS_AGE_SECONDS = 30 * _DAY
+_EVENTS_PER_USAGE_BYTE = 2
 _CLAIM_AGE_SECONDS = 600.0
 _CLAIM_BUCKET_BYTES = 1024**3
 # Error code of the server for "exists with another configuration".
@@ -38,20 +43,29 @@ _NAME_IN_USE = 10058
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-def _assets(replicas: int) -> Iterator[api.StreamConfig]:
-    for name, subject, age in (
-        (STREAM_USAGE, SUBJECTS_USAGE, _USAGE_AGE_SECONDS),
-        (STREAM_EVENTS, SUBJECTS_EVENTS, _EVENTS_AGE_SECONDS),
-    ):
-        yield api.StreamConfig(
-            name=name,
-            subjects=[subject],
-            storage=api.StorageType.FILE,
-            retention=api.RetentionPolicy.LIMITS,
-            duplicate_window=_DEDUPE_SECONDS,
-            max_age=age,
-            num_replicas=replicas,
-        )
+def _assets(replicas: int, usage_bytes: int) -> Iterator[api.StreamConfig]:
+    yield api.StreamConfig(
+        name=STREAM_USAGE,
+        subjects=[SUBJECTS_USAGE],
+        storage=api.StorageType.FILE,
+        retention=api.RetentionPolicy.LIMITS,
+        discard=api.DiscardPolicy.NEW,
+        duplicate_window=_DEDUPE_SECONDS,
+        max_bytes=usage_bytes,
+        max_age=0.0,
+        num_replicas=replicas,
+    )
+    yield api.StreamConfig(
+        name=STREAM_EVENTS,
+        subjects=[SUBJECTS_EVENTS],
+        storage=api.StorageType.FILE,
+        retention=api.RetentionPolicy.LIMITS,
+        discard=api.DiscardPolicy.OLD,
+        duplicate_window=_DEDUPE_SECONDS,
+        max_bytes=usage_bytes * _EVENTS_PER_USAGE_BYTE,
+        max_age=_EVENTS_AGE_SECONDS,
+        num_replicas=replicas,
+    )
     # The layouts of KV buckets (ADR-8) and object buckets (ADR-20) of NATS, written out so that they can be updated.
     yield api.StreamConfig(
         name=f"KV_{BUCKET_CONFIG}",
@@ -80,22 +94,27 @@ def _assets(replicas: int) -> Iterator[api.StreamConfig]:
     )
 
 
-async def ensure_streams(bus: Bus, *, replicas: int = 1) -> None:
+async def ensure_streams(bus: Bus, *, replicas: int = 1, usage_bytes: int | None = None) -> None:
     """Create the assets that are missing and update those that differ. Idempotent, and safe from several processes.
+
+    Args:
+        usage_bytes: room of the stream USAGE; EVENTS gets twice as much. None, for whoever does not own them, leaves
+            the room that they have.
 
     Raises:
         BusUnavailable: JetStream did not answer within 15 s, or refused; the message says which asset.
     """
-    for config in _assets(replicas):
-        await _ensure(bus, config)
+    for config in _assets(replicas, usage_bytes or USAGE_BYTES):
+        keeps_room = usage_bytes is None and config.name in (STREAM_USAGE, STREAM_EVENTS)
+        await _ensure(bus, config, keeps_room=keeps_room)
 
 
-async def _ensure(bus: Bus, config: api.StreamConfig) -> None:
+async def _ensure(bus: Bus, config: api.StreamConfig, *, keeps_room: bool) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + _READY_SECONDS
     while True:
         try:
-            await _create_or_update(bus, config)
+            await _create_or_update(bus, config, keeps_room=keeps_room)
         except (errors.Error, JetStreamError, TimeoutError) as error:
             if isinstance(error, BadRequestError) or loop.time() >= until:
                 raise BusUnavailable(
@@ -107,11 +126,14 @@ async def _ensure(bus: Bus, config: api.StreamConfig) -> None:
             return
 
 
-async def _create_or_update(bus: Bus, config: api.StreamConfig) -> None:
+async def _create_or_update(bus: Bus, config: api.StreamConfig, *, keeps_room: bool) -> None:
     try:
         await bus.jetstream.add_stream(config)  # pyright: ignore[reportUnknownMemberType]  # its **params are untyped
     except APIError as error:
         if error.err_code != _NAME_IN_USE:
             raise
+        held = (await bus.jetstream.stream_info(config.name or "")).config.max_bytes or 0
+        if keeps_room and held > 0:
+            config = replace(config, max_bytes=held)
         await bus.jetstream.update_stream(config)  # pyright: ignore[reportUnknownMemberType]  # its **params are untyped
         log.info("bus_stream_updated", stream=config.name)

@@ -24,6 +24,8 @@ from llm_manager.usage.prices.store import PriceBooks
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 REFUSED_BY_STORE = "refused_by_store"
+# So many events in a row that became no row are no accident of one: somebody must look.
+_MOST_REJECTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,16 @@ class LedgerConsumer:
         self._books = books
         self._clock = clock
         self._failure: str | None = None
+        self._rejected_in_row = 0
+        self._rejected_for = ""
 
     def why_not_ready(self) -> str | None:
-        """Return why events pile up in the stream; None while they are stored. They are not lost meanwhile."""
+        """Return why events become no rows; None while they do. They are not lost meanwhile."""
+        if self._failure is None and self._rejected_in_row >= _MOST_REJECTED:
+            return (
+                f"the last {self._rejected_in_row} events became no row ({self._rejected_for}); "
+                "they are kept in usage.rejected"
+            )
         return self._failure
 
     async def handle(self, messages: Sequence[Delivered]) -> None:
@@ -69,6 +78,9 @@ class LedgerConsumer:
             log.warning("ledger_write_failed", error_code=error.code, error=cause, events=len(messages))
             raise
         self._failure = None
+        self._rejected_in_row = 0 if len(refused) < len(reads) else self._rejected_in_row + len(messages)
+        if rejected:
+            self._rejected_for = ", ".join(rejected[-1].reasons)
         for message in rejected:
             for reason in message.reasons:
                 LEDGER_EVENTS_REJECTED.labels(reason).inc()
