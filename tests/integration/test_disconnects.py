@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from urllib.parse import urlsplit
@@ -81,3 +82,21 @@ def test_client_that_leaves_in_mid_stream_frees_the_provider_and_pays_for_what_i
     assert event["usage"]["output_total"] > 0
     assert event["usage"]["input_total"] > 0
     assert event["cost_usd"] is not None
+
+
+@pytest.mark.requirement("L-4", "L-25")
+def test_client_that_leaves_a_worker_that_says_no_more_is_recorded_by_the_gateway(
+    stack: Stack, provider: CountingProvider
+) -> None:
+    user = "gone-and-the-worker-too"
+    connection = _send(stack, user=user, model=MODEL_SLOW, is_stream=True)
+    _read_until(connection, b'"word "')
+    pid = stack.kill("providers", signal.SIGSTOP)
+    connection.close()
+    (event,) = events_of(stack, user, timeout_seconds=60)
+    assert (event["recorder"], event["state"], event["usage_source"]) == ("gateway", "cancelled", "estimated")
+    assert event["usage"]["input_total"] > 0
+    assert event["cost_usd"] is None, "what it cost is not known"
+    wait_until(lambda: stack.pid_of("providers") != pid, timeout_seconds=150, what="another worker")
+    wait_until(lambda: bool(stack.status()["is_ready"]), timeout_seconds=150, what="readiness")
+    assert len(events_of(stack, user)) == 1

@@ -18,8 +18,9 @@ from llm_manager.core.errors import (
 )
 from llm_manager.kit.bus import frame_stream
 from llm_manager.kit.bus.connection import Bus
-from llm_manager.kit.bus.requests import FrameStream, Requester
+from llm_manager.kit.bus.requests import Ending, FrameStream, Requester
 from llm_manager.kit.errors_wire import to_proto
+from llm_manager.testing.bus_parties import until
 from llm_manager.testing.scripted_worker import ScriptedWorker, scripted_worker
 
 
@@ -31,6 +32,10 @@ async def requester(bus: Bus) -> AsyncGenerator[Requester]:
 
 def _messages(*bodies: bytes, first: int = 1) -> list[Frame]:
     return [Frame(sequence=first + index, message=body) for index, body in enumerate(bodies)]
+
+
+def _failed(detail: bytes) -> Frame:
+    return Frame(sequence=1, failed=Failed(error=to_proto(RequestCancelled("stopped")), detail=detail))
 
 
 async def _read(stream: FrameStream) -> list[bytes]:
@@ -196,6 +201,43 @@ async def test_leaving_before_acceptance_cancels_the_worker_that_accepts(
         await worker.answer(request, [worker.accepted()])
         cancel = await worker.cancels.get()
     assert (cancel.request_id, cancel.reason) == ("r", "client_disconnected")
+
+
+@pytest.mark.requirement("L-24")
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        ([Frame(sequence=1, done=b"usage")], Ending.ACCOUNTED),
+        ([Frame(sequence=1, heartbeat=Heartbeat()), Frame(sequence=2, done=b"usage")], Ending.ACCOUNTED),
+        ([_failed(b"usage")], Ending.ACCOUNTED),
+        ([_failed(b"")], Ending.UNBEGUN),
+        ([Frame(sequence=1, heartbeat=Heartbeat())], Ending.UNKNOWN),
+        ([b"\xff\xff"], Ending.UNKNOWN),
+        ([], Ending.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("is_accepted", [True, False], ids=["accepted", "unaccepted"])
+async def test_whoever_leaves_learns_how_the_worker_ended_it(
+    bus: Bus, subject: str, said: list[Frame | bytes], ending: Ending, *, is_accepted: bool
+) -> None:
+    async with scripted_worker(bus, subject) as worker, Requester(bus, silence_seconds=0.5) as requester:
+        async with requester.stream(subject, b"", request_id="r", deadline_seconds=5) as stream:
+            request = await worker.requests.get()
+            if is_accepted:
+                await worker.answer(request, [worker.accepted()])
+                await until(lambda: bool(stream.worker_id))
+        await worker.answer(request, said if is_accepted else [worker.accepted(), *said])
+        assert stream.ending is not None
+        async with asyncio.timeout(8):
+            assert await stream.ending is ending
+        assert (await worker.cancels.get()).reason == "client_disconnected"
+
+
+async def test_an_answer_that_is_over_has_nothing_left_to_be_told(bus: Bus, requester: Requester, subject: str) -> None:
+    async with scripted_worker(bus, subject, [Frame(sequence=1, done=b"usage")]):
+        async with requester.stream(subject, b"", request_id="r", deadline_seconds=5) as stream:
+            assert await _read(stream) == []
+        assert stream.ending is None
 
 
 async def test_a_cancel_before_acceptance_takes_effect_on_acceptance(

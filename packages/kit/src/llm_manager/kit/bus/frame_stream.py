@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -50,6 +51,14 @@ class Call:
         return self.subject.rpartition(".")[2]
 
 
+class Ending(Enum):
+    """How a worker ended what its caller had given up."""
+
+    ACCOUNTED = "accounted"  # it has said what was used
+    UNBEGUN = "unbegun"  # nobody took it, or it was withdrawn before any work
+    UNKNOWN = "unknown"  # it said nothing more
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     name: str
@@ -72,6 +81,8 @@ class FrameStream:
     ) -> None:
         self.call = call
         self.worker_id = ""
+        # Set when the answer is left before its end: it tells how the worker ended it, within some seconds.
+        self.ending: asyncio.Future[Ending] | None = None
         self._bus = bus
         self._claims = claims
         self._open = open_
@@ -92,9 +103,9 @@ class FrameStream:
         self._cancel_reason: str | None = None
 
     @property
-    def is_unaccepted(self) -> bool:
-        """True while no worker has accepted the request and nothing has ended it."""
-        return not self.worker_id and not self._is_over
+    def is_over(self) -> bool:
+        """True when the worker has nothing left to do for us."""
+        return self._is_over
 
     @property
     def done(self) -> bytes:

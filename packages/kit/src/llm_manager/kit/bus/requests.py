@@ -9,22 +9,18 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
-from google.protobuf.message import DecodeError
 from nats import errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Frame
 from llm_manager.core.errors import BusUnavailable, DeadlineExceeded
 from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
-from llm_manager.kit.bus.frame_stream import Call, FrameStream
-from llm_manager.kit.bus.names import CLAIM_CHECK, INBOX, REQUEST_ID, TIMEOUT_MS, cancel_subject
+from llm_manager.kit.bus.frame_stream import Call, Ending, FrameStream
+from llm_manager.kit.bus.leavings import Leavings
+from llm_manager.kit.bus.names import CLAIM_CHECK, REQUEST_ID, TIMEOUT_MS
 
-__all__ = ["FrameStream", "Requester"]
-
-# An acceptance that comes later than this comes from a worker that will notice the silence of the inbox by itself.
-_LEFT_SECONDS = 10.0
+__all__ = ["Ending", "FrameStream", "Requester"]
 
 
 class Requester:
@@ -44,8 +40,7 @@ class Requester:
         self._prefix_length = len(self._inbox) + 1
         self._tokens = count()
         self._streams: dict[str, FrameStream] = {}
-        # Given up before a worker accepted: request id, and until when an acceptance may still come.
-        self._left: dict[str, tuple[str, float]] = {}
+        self._leavings = Leavings(bus, silence_seconds=silence_seconds)
         self._subscription: Subscription | None = None
 
     @property
@@ -62,6 +57,7 @@ class Requester:
     ) -> None:
         for stream in list(self._streams.values()):
             stream.fail(BusUnavailable("This process closes its connection to the bus; retry."))
+        self._leavings.clear()
         if self._subscription is not None:
             with suppress(errors.Error):
                 await self._subscription.unsubscribe()
@@ -104,9 +100,8 @@ class Requester:
             await self._send(call, payload, headers)
 
         def close(stream: FrameStream) -> None:
-            self._streams.pop(token, None)
-            if stream.is_unaccepted:
-                self._leave(token, call.request_id)
+            if self._streams.pop(token, None) is not None and not stream.is_over:
+                stream.ending = self._leavings.add(token, call.request_id, is_accepted=bool(stream.worker_id))
 
         return FrameStream(self._bus, self._claims, call, open_=open_, close=close)
 
@@ -130,28 +125,8 @@ class Requester:
         if stream is not None:
             await stream.take(message)
             return
-        if token in self._left:
-            await self._cancel_left(token, message)
+        await self._leavings.take(token, message)
         if message.reply:
             # The answer was given up; a worker that probes the inbox learns it by any reply.
             with suppress(BusUnavailable):
                 await self._bus.publish(message.reply, b"")
-
-    def _leave(self, token: str, request_id: str) -> None:
-        now = asyncio.get_running_loop().time()
-        # Oldest first, so that what no worker ever accepted is forgotten at the cost of a glance.
-        while self._left and next(iter(self._left.values()))[1] < now:
-            del self._left[next(iter(self._left))]
-        self._left[token] = (request_id, now + _LEFT_SECONDS)
-
-    async def _cancel_left(self, token: str, message: Msg) -> None:
-        """Cancel a request at the worker that accepted it just after it was given up."""
-        request_id, _ = self._left.pop(token)
-        with suppress(DecodeError, BusUnavailable):
-            worker_id = Frame.FromString(message.data).accepted.worker_id
-            if not worker_id:
-                return
-            cancel = Cancel(request_id=request_id, reason="client_disconnected")
-            await self._bus.publish(
-                cancel_subject(worker_id), cancel.SerializeToString(), headers={INBOX: message.subject}
-            )

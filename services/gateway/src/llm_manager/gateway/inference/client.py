@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import assert_never
@@ -12,7 +13,7 @@ from llm_manager.gateway.inference import contract
 from llm_manager.gateway.inference.rules import Call, EncodedInput, ModelsQuery, NativeBody, Outcome, Piece
 from llm_manager.kit import telemetry
 from llm_manager.kit.bus.names import infer_subject
-from llm_manager.kit.bus.requests import FrameStream, Requester
+from llm_manager.kit.bus.requests import Ending, FrameStream, Requester
 from llm_manager.kit.wire import questions
 
 # The worker stops at the deadline and says so in its own words; the bus gives up a little later.
@@ -29,6 +30,11 @@ class Answer:
     def worker_id(self) -> str:
         """The worker that accepted the attempt; empty when none has."""
         return self._stream.worker_id
+
+    @property
+    def ending(self) -> asyncio.Future[Ending] | None:
+        """How the worker ends it, where it was left before its end."""
+        return self._stream.ending
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Yield the messages of the contract as they come (infer_pb2.Chunk)."""

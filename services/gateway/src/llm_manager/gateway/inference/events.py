@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,6 +18,7 @@ from llm_manager.gateway.inference.rules import Call
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.names import EVENT_COMPLETED, EVENT_STARTED, usage_subject
 from llm_manager.kit.bus.publisher import publish_durable
+from llm_manager.kit.bus.requests import Ending
 from llm_manager.kit.wire.accounts import SOURCES, usage_to_proto
 
 log = structlog.stdlib.get_logger("gateway")
@@ -102,6 +103,7 @@ class LostAttempts:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._waiting: asyncio.Queue[LostAttempt] = asyncio.Queue(_MAX_WAITING)
+        self._unended: set[asyncio.Task[None]] = set()
 
     def record(self, attempt: LostAttempt) -> None:
         """Queue an attempt that somebody is charged for; when the queue is full the reconciler finds it later."""
@@ -111,6 +113,31 @@ class LostAttempts:
             self._waiting.put_nowait(attempt)
         except asyncio.QueueFull:
             self._log_loss(attempt, "queue_full")
+
+    def record_unless_ended(
+        self, ending: asyncio.Future[Ending], attempt: LostAttempt, *, spent: Callable[[], UsageReport] | None
+    ) -> None:
+        """Record an attempt that its caller left, once it is certain that no worker will: in some seconds.
+
+        Args:
+            spent: asked for what it used when its worker says no more; None when that may be nothing, or anything.
+        """
+        if attempt.call.operation in FREE_OPERATIONS or len(self._unended) >= _MAX_WAITING:
+            return  # of the latter the reconciler finds those that nobody recorded
+        task = asyncio.create_task(self._record_unless_ended(ending, attempt, spent), name="left-attempt")
+        self._unended.add(task)
+        task.add_done_callback(self._unended.discard)
+
+    async def _record_unless_ended(
+        self, ending: asyncio.Future[Ending], attempt: LostAttempt, spent: Callable[[], UsageReport] | None
+    ) -> None:
+        match await ending:
+            case Ending.UNBEGUN:
+                self.record(attempt)
+            case Ending.UNKNOWN if spent is not None:
+                self.record(replace(attempt, report=spent()))
+            case _:
+                pass
 
     @asynccontextmanager
     async def recording(self, *, drain_seconds: float = 5.0) -> AsyncGenerator[None]:
@@ -124,8 +151,10 @@ class LostAttempts:
             except TimeoutError:
                 log.error("lost_attempts_not_drained", waiting=self._waiting.qsize())  # noqa: TRY400 # the number says it all
         finally:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            tasks = [worker, *self._unended]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

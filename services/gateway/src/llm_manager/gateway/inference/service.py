@@ -27,7 +27,9 @@ from llm_manager.gateway.inference.rules import Call, NativeBody, Operation, Out
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.names import infer_subject
+from llm_manager.kit.bus.requests import Ending
 
+NOTHING = UsageReport(Usage(), UsageSource.NONE)
 # After these nobody but the gateway knows that the attempt was made.
 _LOST = (WorkerLost, DeadlineExceeded, BusUnavailable)
 
@@ -47,6 +49,11 @@ class Run:
     def worker_id(self) -> str:
         """The worker that accepted the attempt; empty when none has."""
         return self._answer.worker_id
+
+    @property
+    def ending(self) -> asyncio.Future[Ending] | None:
+        """How the worker ends the attempt, where it was left before its end."""
+        return self._answer.ending
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Yield the answer as it comes."""
@@ -152,7 +159,7 @@ class Inference:
             LlmManagerError: out of entering and out of the pieces.
         """
         self.check_operation(call)
-        began, started_at, error_code, run = time.monotonic(), self._clock(), "", None
+        began, started_at, error_code, run, report = time.monotonic(), self._clock(), "", None, None
         attempt_id = uuid7()
         in_flight = names.REQUESTS_IN_FLIGHT.labels(call.operation)
         in_flight.inc()
@@ -182,6 +189,12 @@ class Inference:
         finally:
             in_flight.dec()
             _observe(call, run, began, error_code)
+            if report is None and run is not None and run.ending is not None:
+                self._lost.record_unless_ended(
+                    run.ending,
+                    LostAttempt(call, attempt_id, 1, started_at, _milliseconds(began), NOTHING, error_code),
+                    spent=_spent(run, input_characters),
+                )
             await self._events.completed(
                 call, at=self._clock(), error_code=error_code, attempts=1, duration_ms=_milliseconds(began)
             )
@@ -192,10 +205,17 @@ def _unaccounted(run: Run | None, error: LlmManagerError, input_characters: Call
     is_refused = run is not None and not run.worker_id and not isinstance(error, _LOST)
     if is_refused or isinstance(error, NoWorker) or (run is None and not isinstance(error, BusUnavailable)):
         # It was said to start and nobody took it, so nobody else can say that it cost nothing.
-        return UsageReport(Usage(), UsageSource.NONE)
+        return NOTHING
     if run is not None and run.worker_id and isinstance(error, _LOST) and not error.detail:
         return estimated_report(input_characters=input_characters(), output_characters=run.output_characters)
     return None
+
+
+def _spent(run: Run, input_characters: Callable[[], int]) -> Callable[[], UsageReport] | None:
+    """Return what tells what an attempt used that was left; None where no worker is known to have had it."""
+    if not run.worker_id:
+        return None
+    return lambda: estimated_report(input_characters=input_characters(), output_characters=run.output_characters)
 
 
 def _milliseconds(began: float) -> int:
