@@ -147,7 +147,7 @@ async def test_a_compression_that_is_broken_is_the_provider_s_fault(encoding: st
 
 
 async def test_a_broken_stream_settles_the_usage_that_it_told(asker: Asker) -> None:
-    events = b"".join(sse(chunk("Hi"), chunk(finish="length"), usage_chunk(USAGE)))
+    events = b"".join(sse(chunk("Hi"), usage_chunk(USAGE)))
     async with raw_server([HEAD + b"\r\n", chunked(events), b"zz\r\nxx"]) as url, asyncio.timeout(30):
         asker.base_url = url
         answered = await asker.ask(asker.native_chat(BODY))
@@ -157,6 +157,30 @@ async def test_a_broken_stream_settles_the_usage_that_it_told(asker: Asker) -> N
     assert (event.state, event.error_code) == (event_types.ATTEMPT_STATE_ERROR, "upstream_protocol_error")
     assert event.usage_source == event_types.USAGE_SOURCE_PROVIDER
     assert (event.usage.input_uncached, event.usage.output_text) == (7, 5)
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\nxx", b""], ids=["broken", "cut"])
+async def test_a_stream_that_breaks_after_its_finish_and_usage_is_whole(asker: Asker, rest: bytes) -> None:
+    events = b"".join(sse(chunk("Hi"), chunk(finish="stop"), usage_chunk(USAGE)))
+    packets = [HEAD + b"\r\n", chunked(events), rest]
+    async with raw_server(packets, hangs_up=True) as url, asyncio.timeout(30):
+        asker.base_url = url
+        answered = await asker.ask(asker.native_chat(BODY))
+
+    assert answered.error is None
+    assert b'"finish_reason":"stop"' in b"".join(answered.native)
+    event = await asker.the_event()
+    assert (event.state, event.finish_reason) == (event_types.ATTEMPT_STATE_OK, "stop")
+    assert (event.usage.input_uncached, event.usage.output_text) == (7, 5)
+
+
+async def test_a_stream_that_breaks_after_its_finish_and_before_its_usage_is_cut(asker: Asker) -> None:
+    events = b"".join(sse(chunk("Hi"), chunk(finish="stop")))
+    async with raw_server([HEAD + b"\r\n", chunked(events)], hangs_up=True) as url, asyncio.timeout(30):
+        asker.base_url = url
+        answered = await asker.ask(asker.native_chat(BODY))
+
+    assert isinstance(answered.error, UpstreamProtocolError)
 
 
 async def test_a_body_whose_gzip_is_cut_short_fails(asker: Asker, upstream: FakeUpstream) -> None:

@@ -14,6 +14,7 @@ from llm_manager.core.errors import (
     InvalidRequest,
     LlmManagerError,
     UnsupportedParameter,
+    UpstreamProtocolError,
     UpstreamTimeout,
 )
 from llm_manager.core.facts import Facts, Transport
@@ -151,7 +152,7 @@ async def _read(job: Job, answer: Answer, reader: AnswerReader, outcome: Outcome
     waits_for_content = job.is_stream
     if waits_for_content:
         answer.expect("first_token")
-    while data := await answer.read():
+    while data := await _next(answer, reader):
         pieces = reader.feed(data)
         if waits_for_content and reader.written:
             waits_for_content = False
@@ -169,6 +170,20 @@ async def _read(job: Job, answer: Answer, reader: AnswerReader, outcome: Outcome
     pieces = reader.finish()
     if pieces:
         await emit(pieces)
+
+
+async def _next(answer: Answer, reader: AnswerReader) -> bytes:
+    """Return the next bytes, empty at the end: also where a connection breaks after everything has been said.
+
+    Raises:
+        UpstreamProtocolError: it broke before finish and usage.
+    """
+    try:
+        return await answer.read()
+    except UpstreamProtocolError:
+        if reader.error is None and reader.finish_reason and reader.usage() is not None:
+            return b""
+        raise
 
 
 async def _read_on(answer: Answer, reader: AnswerReader, seconds: float) -> None:
