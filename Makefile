@@ -9,8 +9,8 @@ N ?= 2
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test test-unit test-integration check fmt proto lock requirements docs openapi examples fidelity fresh clean \
-	check-style check-types check-imports check-contracts check-house check-docs
+.PHONY: help setup up down status test test-unit test-integration test-kills check fmt proto lock requirements docs openapi \
+	examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
 
 help: ## List what can be done
 	@echo "LLM Manager. 'make up' starts everything; these are all the ways:"
@@ -28,9 +28,10 @@ down: setup ## Drain and stop what `make up` started
 status: setup ## Show what runs
 	@$(BIN)/llm-manager status
 
+# Following greenlets doubles the time of unit tests. Stores, which run in them (SQLAlchemy), are measured by integration.
 test: setup ## Run all tests, unit and integration, and print the coverage of our own code
 	@$(BIN)/coverage erase
-	@echo "Unit tests:" && $(BIN)/coverage run -m pytest -q -n $(N) packages services tests/meta
+	@echo "Unit tests:" && $(BIN)/coverage run --concurrency=thread -m pytest -q -n $(N) packages services tests/meta
 	@echo "Integration tests:" && $(BIN)/coverage run -m pytest -q tests/integration
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report --fail-under=85
 
@@ -39,6 +40,10 @@ test-unit: setup ## Run the unit tests only (under 30 s)
 
 test-integration: setup ## Run the tests that start several services together
 	@$(BIN)/python -m pytest -q tests/integration
+
+test-kills: setup ## Kill and freeze processes under mixed load for 200 s, then settle the books. SEED=n takes another order
+	@LLM_MANAGER_TEST_KILLS_SECONDS=200 LLM_MANAGER_TEST_KILLS_SEED=$(or $(SEED),1) \
+		$(BIN)/python -m pytest -q -s tests/integration/test_kills.py
 
 examples: setup ## Make .venv-examples, in which the programs of examples/clients run
 	@$(BIN)/python -I scripts/install_examples.py

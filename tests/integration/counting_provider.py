@@ -1,7 +1,8 @@
 """A provider that keeps its own books, so that the ledger can be held against them.
 
 An OpenAI-compatible server in a thread of its own. The model's name says how it behaves: one answers at once, one takes
-a while, one never answers. Every request is booked under the name in its `user` field.
+a while, one never answers, one fails, one has no room, one breaks off. Every request is booked under the name in its
+`user` field.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ Json = dict[str, Any]
 CHUNKS = 20
 # gpt-4o-mini, as priced in the price book: the counts below are for every finished request
 MODEL_PLAIN, MODEL_SLOW, MODEL_SILENT = "gpt-4o-mini", "gpt-4o", "gpt-4.1"
+MODEL_FAILING, MODEL_LIMITED, MODEL_BREAKING = "gpt-4.1-mini", "gpt-4.1-nano", "o4-mini"
+MODEL_EMBEDDING = "text-embedding-3-small"
 PROMPT_TOKENS, CACHED_TOKENS, COMPLETION_TOKENS = 100, 40, CHUNKS
 _USAGE = {
     "prompt_tokens": PROMPT_TOKENS,
@@ -28,7 +31,8 @@ _USAGE = {
     "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS,
     "prompt_tokens_details": {"cached_tokens": CACHED_TOKENS},
 }
-_PAUSE_SECONDS = {MODEL_PLAIN: 0.0, MODEL_SLOW: 0.1, MODEL_SILENT: 30.0}
+_PAUSE_SECONDS = {MODEL_PLAIN: 0.0, MODEL_SLOW: 0.1, MODEL_SILENT: 30.0, MODEL_BREAKING: 0.0}
+_FAILURES = {MODEL_FAILING: 500, MODEL_LIMITED: 429}
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Entry:
     came_at: float
     finished_at: float | None = None
     left_at: float | None = None
+    is_refused: bool = False
 
 
 @dataclass
@@ -59,18 +64,36 @@ class CountingProvider:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one chat."""
         body: Json = json.loads(await request.read())
-        if body["model"] not in _PAUSE_SECONDS:
+        model = body["model"]
+        if model not in _PAUSE_SECONDS and model not in _FAILURES:
             return web.json_response({"error": {"message": "no such model", "code": "model_not_found"}}, status=404)
-        entry = Entry(time.monotonic())
-        self.books.setdefault(body["user"], []).append(entry)
-        pause = _PAUSE_SECONDS[body["model"]]
+        entry = self._booked(body)
+        if model in _FAILURES:
+            entry.is_refused = True
+            return web.json_response({"error": {"message": "not now"}}, status=_FAILURES[model])
+        pause = _PAUSE_SECONDS[model]
         try:
             answer = await (_stream if body.get("stream") else _whole)(request, body, pause)
         except (asyncio.CancelledError, ConnectionError):
             entry.left_at = time.monotonic()
             raise
-        entry.finished_at = time.monotonic()
+        if model != MODEL_BREAKING:
+            entry.finished_at = time.monotonic()
         return answer
+
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        """Answer one call for embeddings."""
+        body: Json = json.loads(await request.read())
+        entry = self._booked(body)
+        entry.finished_at = time.monotonic()
+        data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
+        usage = {"prompt_tokens": PROMPT_TOKENS, "total_tokens": PROMPT_TOKENS}
+        return web.json_response({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+    def _booked(self, body: Json) -> Entry:
+        entry = Entry(time.monotonic())
+        self.books.setdefault(body["user"], []).append(entry)
+        return entry
 
 
 async def _whole(request: web.Request, body: Json, pause: float) -> web.StreamResponse:
@@ -95,6 +118,10 @@ async def _stream(request: web.Request, body: Json, pause: float) -> web.StreamR
     for _ in range(CHUNKS):
         await asyncio.sleep(pause)
         await send([{"index": 0, "delta": {"content": "word "}, "finish_reason": None}])
+    if body["model"] == MODEL_BREAKING:
+        assert request.transport is not None
+        request.transport.close()
+        return answer
     await send([{"index": 0, "delta": {}, "finish_reason": "stop"}])
     await send([], usage=_USAGE)
     await answer.write(b"data: [DONE]\n\n")
@@ -115,6 +142,7 @@ def counting_provider() -> Generator[CountingProvider]:
     async def serve() -> web.AppRunner:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", provider.handle)
+        app.router.add_post("/v1/embeddings", provider.embed)
         # a handler learns at once that its client has gone
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         await runner.setup()

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from llm_manager.core.errors import RequestCancelled
 from llm_manager.core.ids import new_api_key
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.testing.answering_worker import AnsweringWorker
@@ -187,12 +188,22 @@ async def test_without_a_worker_the_answer_names_the_kind(http: httpx2.AsyncClie
 async def test_a_fault_of_ours_is_a_500_that_tells_nothing(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("internal secret detail")
 
     monkeypatch.setattr(ModelDirectory, "list", broken)
     answer = await http.get("/v1/models")
     assert "secret" not in _check(answer, 500, "internal_error")["message"]
+
+
+async def test_a_cancellation_is_told_to_a_client_that_is_still_there(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object, **__: object) -> None:
+        raise RequestCancelled("An operator cancelled it.")
+
+    monkeypatch.setattr(ModelDirectory, "list", cancelled)
+    assert _check(await http.get("/v1/models"), 499, "cancelled")["message"] == "An operator cancelled it."
 
 
 async def test_a_drain_refuses_new_requests_and_finishes_those_in_flight(

@@ -143,6 +143,28 @@ async def test_a_request_that_is_cancelled_before_it_runs_is_answered_at_once(
     assert (frame.failed.error.code, handler.started.is_set()) == (WorkerLost.code, False)
 
 
+async def test_a_reader_that_was_wrongly_taken_for_gone_is_told_to_retry(bus: Bus, subject: str) -> None:
+    claims = ClaimStore(bus)
+    deadline = asyncio.get_running_loop().time() + 5
+    request = IncomingRequest(subject=subject, payload=b"", request_id="r", deadline=deadline, headers={})
+    async with RawCaller(bus) as caller:
+        sink = FrameSink(bus, claims, worker_id="w", inbox=caller.inbox, probe=bus.client.new_inbox())
+        one = serving.Serving(request, sink, claims, EndpointCounts(), inbox=caller.inbox)
+        one.start(BlockedHandler(), lambda: None)
+        one.cancel("requester_gone")
+        (frame,) = await caller.frames()
+    assert frame.failed.error.code == WorkerLost.code
+
+
+async def test_a_reader_is_not_given_up_before_the_reconnect_is_told(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_sink, "_RESUME_SECONDS", 0.0)
+    inbox, probe = bus.client.new_inbox(), bus.client.new_inbox()
+    sink = FrameSink(bus, ClaimStore(bus), worker_id="w", inbox=inbox, probe=probe)
+    bus.note_disconnected()
+    assert bus.client.is_connected  # as nats-py says it some milliseconds before it calls back
+    assert await sink.beat()
+
+
 async def test_accounting_that_never_ends_is_cut_off_with_a_terminal_frame(
     serve: Serve, open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,10 +62,18 @@ class Bus:
         self.jetstream: JetStreamContext = JetStreamContext(client, timeout=5)
         # Rises with every lost connection, so that a sender knows that its reader may be away too.
         self.epoch = 0
-        # Loop time of the latest (re)connect; clocks of silence start here at the earliest.
-        self.connected_at = 0.0
+        self._connected_at: float | None = None
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def connected_at(self) -> float:
+        """Loop time of the latest (re)connect, where clocks of silence start at the earliest; now while there is none.
+
+        The client says `is_connected` some milliseconds before it tells of a reconnect (nats-py 2.16): a clock that
+        started at the connection before would have run out by then.
+        """
+        return asyncio.get_running_loop().time() if self._connected_at is None else self._connected_at
 
     @property
     def state(self) -> BusState:
@@ -127,12 +135,13 @@ class Bus:
 
     def note_connected(self) -> None:
         """Take note of a fresh connection. For `connect` only."""
-        self.connected_at = asyncio.get_running_loop().time()
+        self._connected_at = asyncio.get_running_loop().time()
         self._changed.set()
 
     def note_disconnected(self) -> None:
         """Take note of a lost or closed connection. For `connect` only."""
         self.epoch += 1
+        self._connected_at = None
         self._changed.set()
 
     def note_reconnected(self) -> None:

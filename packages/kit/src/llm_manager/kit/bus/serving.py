@@ -161,6 +161,9 @@ class Serving:
                 error = DeadlineExceeded("The time for the whole request was over; the worker stopped.")
             case "shutdown":
                 error = WorkerLost("The worker shut down before the answer was complete; retry.")
+            case "requester_gone":
+                # Whoever reads this is there after all, and must not take it for a wish of his client.
+                error = WorkerLost("The worker took its caller for gone and gave the answer up; retry.")
             case None:
                 error = InternalError("The worker's own code cancelled the request; its log says more.")
             case reason:

@@ -84,7 +84,9 @@ class Edge:
             else:
                 await self._app(scope, receive, send_with_id)
         except RequestCancelled as error:
-            exchange.status, exchange.error_code = error.http_status, error.code
+            # mostly nobody is there to read it, but whoever is must not wait for more
+            await self._fail(error, scope, exchange, send_with_id)
+            exchange.status = error.http_status
         except LlmManagerError as error:
             await self._fail(error, scope, exchange, send_with_id)
         except asyncio.CancelledError:
