@@ -74,6 +74,7 @@ class Told:
 
 class _Answer:
     worker_id = "worker"
+    ending = None
     done = b""
 
     def __init__(self, told: Told, silence: asyncio.Event | None) -> None:

@@ -22,6 +22,7 @@ class ConnectionLimits:
         unread_bytes: of an answer that wait for the client before its stream is paused.
         unread_seconds: in which a paused client must take another `unread_bytes`, or all that is left.
         all_unread_bytes: of all connections together; above it those with the most are ended.
+        app_share: of `all_unread_bytes` that the connections of one app may hold, so that no app ends another's.
     """
 
     most: int = 10_000
@@ -32,6 +33,7 @@ class ConnectionLimits:
     unread_bytes: int = 65_536
     unread_seconds: float = 30.0
     all_unread_bytes: int = 268_435_456
+    app_share: float = 0.5
 
 
 class Connection(Protocol):
@@ -39,6 +41,10 @@ class Connection(Protocol):
 
     def unread_bytes(self) -> int:
         """Return how many bytes wait for the client."""
+        ...
+
+    def owner(self) -> str:
+        """Return the id of the app that is being answered; empty when none is, or is not known yet."""
         ...
 
     def enforce(self, now: float) -> None:
@@ -79,12 +85,18 @@ class Connections:
 
     def sweep(self, now: float) -> None:
         """Enforce the deadlines and the bound of all buffers; `now` is the loop's time."""
-        total = 0
+        held: dict[str, list[Connection]] = {}
         for connection in tuple(self._open):
             connection.enforce(now)
-            total += connection.unread_bytes()
-        if total > self.limits.all_unread_bytes:
-            self._relieve(total)
+            if connection.unread_bytes():
+                held.setdefault(connection.owner(), []).append(connection)
+        if not held:
+            return
+        most = self.limits.all_unread_bytes
+        left = held.pop("", [])
+        for connections in held.values():
+            left += _relieve(connections, int(most * self.limits.app_share))
+        _relieve(left, most)
 
     def let_go(self) -> None:
         """Close what is idle or half open, and everything else behind the answer under way."""
@@ -97,10 +109,14 @@ class Connections:
         for connection in tuple(self._open):
             connection.cut()
 
-    def _relieve(self, total: int) -> None:
-        for connection in sorted(self._open, key=lambda one: one.unread_bytes(), reverse=True):
-            if total <= self.limits.all_unread_bytes:
-                return
-            total -= connection.unread_bytes()
-            CONNECTIONS_ENDED.labels("buffers_full").inc()
-            connection.cut()
+
+def _relieve(connections: list[Connection], most: int) -> list[Connection]:
+    """End those with the most that waits, until no more than `most` bytes do; return the others."""
+    total = sum(connection.unread_bytes() for connection in connections)
+    left = sorted(connections, key=lambda one: one.unread_bytes())
+    while total > most:
+        fullest = left.pop()
+        total -= fullest.unread_bytes()
+        CONNECTIONS_ENDED.labels("buffers_full").inc()
+        fullest.cut()
+    return left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from starlette.types import Scope
@@ -52,6 +53,11 @@ def attach(scope: Scope, exchange: Exchange) -> None:
 def exchange_of(scope: Scope) -> Exchange:
     """Return the exchange of a request."""
     return cast("Exchange", scope[_KEY])
+
+
+def exchange_in(scope: Mapping[str, object]) -> Exchange | None:
+    """Return the exchange of a request, None where none was attached yet."""
+    return cast("Exchange | None", scope.get(_KEY))
 
 
 def request_id_of(scope: Scope) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -14,6 +15,7 @@ from llm_manager.core.ids import uuid7
 from llm_manager.gateway.errors import error_body, error_headers
 from llm_manager.gateway.http.connections import Connections
 from llm_manager.gateway.http.cycle import Cycle
+from llm_manager.gateway.http.exchange import exchange_in
 from llm_manager.gateway.http.metrics import CONNECTIONS_ENDED
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -216,6 +218,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def unread_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
+
+    def owner(self) -> str:
+        exchange = exchange_in(cast("Mapping[str, object]", self._running.scope)) if self._running is not None else None
+        return exchange.call.caller.app_id if exchange is not None and exchange.call is not None else ""
 
     def cut(self) -> None:
         self.transport.abort()
