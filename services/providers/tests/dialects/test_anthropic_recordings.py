@@ -28,7 +28,8 @@ from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import cuts_of, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -40,34 +41,6 @@ ANSWERS = [r for r in RECORDED if r.operation == "chat" and r.status == 200 and 
 FAILURES = [r for r in RECORDED if r.operation == "chat" and r.status == 200 and r.expected["error"]]
 REFUSALS = [r for r in RECORDED if r.status != 200]
 STREAMS = [r for r in ANSWERS if r.is_stream]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from (event + b"\n\n" for event in body.split(b"\n\n"))
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    path = folder() / "open" / "anthropic" / f"{recording.id}.json"
-    response: dict[str, Any] = json.loads(path.read_text("utf-8"))["response"] if path.exists() else {}
-    return response.get("chunk_sizes") or [len(recording.body)]
-
-
-def cuts_of(recording: Recording) -> tuple[str, ...]:
-    """Every way to cut an answer; the bytes of a body are only put together."""
-    return ("whole", "events", "7", "chunks") if recording.is_stream else ("whole", "7")
 
 
 def dialect() -> AnthropicMessages:

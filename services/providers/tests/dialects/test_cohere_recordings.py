@@ -19,7 +19,8 @@ from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -31,29 +32,6 @@ VECTORS = [r for r in ALL if r.operation == "embeddings" and r.status == 200]
 REFUSALS = [r for r in ALL if r.status != 200] + [
     r for r in load(providers=("cohere",), part="reconstructed") if r.status != 200
 ]
-CUTS = ["whole", "events", "7", "chunks"]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from (event + b"\n\n" for event in body.split(b"\n\n"))
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    document = json.loads((folder() / "open" / "cohere" / f"{recording.id}.json").read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def dialect() -> CohereV2:
@@ -98,8 +76,8 @@ def assert_error_and_usage(recording: Recording, reader: AnswerReader) -> None:
 
 
 @pytest.mark.requirement("S24", "L-29", "B-10", "P-7")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", CHATS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Recording, cut: str) -> None:
     reader = dialect().chat_reader(is_stream=recording.is_stream)
     answer = read(reader, pieces_of(recording, cut))
@@ -115,8 +93,8 @@ def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Record
 
 
 @pytest.mark.requirement("S24", "P-7")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", CHATS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_answer_passes_through_unchanged_for_its_own_clients(recording: Recording, cut: str) -> None:
     reader = dialect().native_chat_reader(is_stream=recording.is_stream)
     answer = read(reader, pieces_of(recording, cut))
@@ -169,8 +147,8 @@ def test_blocks_of_other_providers_are_left_out() -> None:
 
 
 @pytest.mark.requirement("S24", "S34")
-@pytest.mark.parametrize("cut", ["whole", "7", "chunks"])
 @pytest.mark.parametrize("recording", VECTORS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_vectors_come_out_in_order(recording: Recording, cut: str) -> None:
     expected = recording.expected
     native = dialect().native_embeddings_reader()

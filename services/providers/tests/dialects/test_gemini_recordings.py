@@ -27,7 +27,8 @@ from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -45,29 +46,6 @@ REFUSALS = [
 ]
 # A turn that broke off is not answered, so it never comes back.
 SIGNED = [r for r in ANSWERS if b'"thoughtSignature"' in r.body and r.expected["finish_reason_normalised"] != "error"]
-CUTS = ["whole", "events", "7", "chunks"]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from (event + b"\r\n\r\n" for event in body.split(b"\r\n\r\n"))
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    document = json.loads((folder() / "open" / "gemini" / f"{recording.id}.json").read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def reader_of(recording: Recording, *, is_native: bool) -> AnswerReader:
@@ -127,8 +105,8 @@ def assert_error_and_usage(recording: Recording, reader: AnswerReader) -> None:
 
 
 @pytest.mark.requirement("S23", "L-29", "B-10", "P-7", "P-8", "P-9", "T-11")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Recording, cut: str) -> None:
     reader = reader_of(recording, is_native=False)
     answer = read(reader, pieces_of(recording, cut))
@@ -148,8 +126,8 @@ def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Record
 
 
 @pytest.mark.requirement("S23", "P-7")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_answer_passes_untouched_in_native_form(recording: Recording, cut: str) -> None:
     reader = reader_of(recording, is_native=True)
     documents = read(reader, pieces_of(recording, cut)).native
@@ -202,8 +180,8 @@ def class_for(status: int) -> type[LlmManagerError]:
 
 
 @pytest.mark.requirement("B-17", "T-14")
-@pytest.mark.parametrize("cut", ["whole", "7"])
 @pytest.mark.parametrize("recording", SIGNED, ids=lambda r: r.id)
+@on_every_cut
 def test_signed_turn_goes_back_byte_for_byte(recording: Recording, cut: str) -> None:
     answer = read(reader_of(recording, is_native=False), pieces_of(recording, cut))
     blocks = tuple(delta.block for delta in answer.deltas if isinstance(delta, OpaqueDelta))

@@ -20,37 +20,15 @@ from llm_manager.providers.dialects.ollama_generate.dialect import OllamaGenerat
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import delta_violations
 
 FACTS = load_facts()["ollama"]
 CHATS = load(providers=("ollama",), operations=("chat",))
 ANSWERS = [r for r in CHATS if r.status == 200]
 TEXTS = load(providers=("ollama",), operations=("generate",))
-CUTS = ["whole", "events", "7", "chunks"]
 on_recordings = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from body.splitlines(keepends=True)
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    document = json.loads((folder() / "open" / "ollama" / f"{recording.id}.json").read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def reader(*, is_native: bool = False, is_stream: bool = True) -> OllamaChatReader:
@@ -85,8 +63,8 @@ def assert_usage(recording: Recording, into: AnswerReader) -> None:
 
 @on_recordings
 @pytest.mark.requirement("S26", "P-8", "P-9", "L-29", "B-10")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_chat_comes_out_as_expected(recording: Recording, cut: str) -> None:
     chat = reader(is_stream=recording.is_stream)
     answer = read(chat, pieces_of(recording, cut))
@@ -107,8 +85,8 @@ def test_recorded_chat_comes_out_as_expected(recording: Recording, cut: str) -> 
 
 @on_recordings
 @pytest.mark.requirement("S26", "P-10")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_chat_passes_untouched_to_a_client_of_the_same_dialect(recording: Recording, cut: str) -> None:
     chat = reader(is_native=True, is_stream=recording.is_stream)
     answer = read(chat, pieces_of(recording, cut))
@@ -127,8 +105,8 @@ def test_recorded_chat_passes_untouched_to_a_client_of_the_same_dialect(recordin
 
 @on_recordings
 @pytest.mark.requirement("S26", "P-10")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", TEXTS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_completion_passes_untouched(recording: Recording, cut: str) -> None:
     text = OllamaGenerate(FACTS, new_id=lambda: "made-up").native_chat_reader(is_stream=recording.is_stream)
     answer = read(text, pieces_of(recording, cut))

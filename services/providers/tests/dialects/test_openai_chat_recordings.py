@@ -23,7 +23,8 @@ from llm_manager.providers.dialects.openai_chat.dialect import OpenAiChat
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import StreamValidator, delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -34,7 +35,6 @@ _HOSTS = {
     "api.deepseek.com": "deepseek",
     "fake-azure-endpoint.openai.azure.com": "azure",
 }
-CUTS = ["whole", "events", "7", "chunks"]
 CHATS = load(providers=PROVIDERS, operations=("chat",))
 ANSWERS = [r for r in CHATS if r.status == 200]
 STREAMS = [r for r in ANSWERS if r.is_stream]
@@ -53,30 +53,6 @@ def kinds_of(recording: Recording) -> list[str]:
         return [recording.provider]
     host = recording.url.split("/")[2]
     return ["custom", _HOSTS[host]] if host in _HOSTS else ["custom"]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            for event in body.split(b"\n\n"):
-                yield event + b"\n\n"
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            size = int(cut)
-            yield from (body[at : at + size] for at in range(0, len(body), size))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    document = json.loads((folder() / "open" / recording.provider / f"{recording.id}.json").read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def reader_of(recording: Recording, facts: Facts, *, is_native: bool) -> AnswerReader:
@@ -114,8 +90,8 @@ def assert_error_and_usage(recording: Recording, reader: AnswerReader) -> None:
 
 
 @pytest.mark.requirement("L-29", "B-10", "P-2", "P-3", "P-4", "P-10")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_stream_comes_out_well_formed_and_as_expected_in_native_form(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         reader = reader_of(recording, load_facts()[kind], is_native=True)
@@ -132,8 +108,8 @@ def test_recorded_stream_comes_out_well_formed_and_as_expected_in_native_form(re
 
 
 @pytest.mark.requirement("L-29", "B-10", "P-4", "P-10")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_stream_comes_out_well_formed_and_as_expected_in_neutral_form(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         reader = reader_of(recording, load_facts()[kind], is_native=False)
@@ -147,8 +123,8 @@ def test_recorded_stream_comes_out_well_formed_and_as_expected_in_neutral_form(r
             assert (answer.info.id, answer.info.model) == (recording.expected["id"], recording.expected["model"])
 
 
-@pytest.mark.parametrize("cut", ["whole", "7", "chunks"])
 @pytest.mark.parametrize("recording", BODIES, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_body_comes_out_as_expected_in_both_forms(recording: Recording, cut: str) -> None:
     for kind in kinds_of(recording):
         facts = load_facts()[kind]

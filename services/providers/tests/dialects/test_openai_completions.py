@@ -17,39 +17,17 @@ from llm_manager.providers.dialects.openai_completions.dialect import OpenAiComp
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import AnswerReader, NativeChats, Pieces
 from llm_manager.testing.answers import answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.upstream import sse
 
 PROVIDERS = ("openai", "mistral", "together", "openai_compatible")
 TEXTS = [r for r in load(providers=PROVIDERS, operations=("completions",)) if r.status == 200]
-CUTS = ["whole", "events", "7", "chunks"]
 on_recordings = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
 
 
 def facts_of(recording: Recording) -> Facts:
     return load_facts()["custom" if recording.provider == "openai_compatible" else recording.provider]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from (event + b"\n\n" for event in body.split(b"\n\n"))
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    document = json.loads((folder() / "open" / recording.provider / f"{recording.id}.json").read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def dialect(facts: Facts) -> NativeChats:
@@ -81,8 +59,8 @@ def chunk(text: str | None = "", *, finish: str | None = None, index: int = 0, *
 
 @on_recordings
 @pytest.mark.requirement("S26", "P-4", "P-9", "P-10", "L-5")
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("recording", TEXTS, ids=lambda r: r.id)
+@on_every_cut
 def test_recorded_completion_comes_out_well_formed_and_as_expected(recording: Recording, cut: str) -> None:
     expected = recording.expected
     into = dialect(facts_of(recording)).native_chat_reader(is_stream=recording.is_stream)

@@ -29,7 +29,8 @@ from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import AnswerReader, Pieces
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.testing.answers import answer_of_deltas, answer_of_reading, differences, usage_differences
-from llm_manager.testing.recordings import Recording, folder, load, oracle, why_absent
+from llm_manager.testing.cuts import cuts_of, on_every_cut, pieces_of
+from llm_manager.testing.recordings import Recording, load, oracle, why_absent
 from llm_manager.testing.stream_validator import delta_violations
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
@@ -54,35 +55,6 @@ ENCRYPTED = [r for r in ANSWERS if '"encrypted_content"' in r.body.decode() and 
 def facts_of(recording: Recording) -> Facts:
     host = recording.url.split("/")[2]
     return load_facts()[HOSTS.get(host, "custom")]
-
-
-def cuts_of(recording: Recording) -> list[str]:
-    """Whole answers are read at their end, so that cuts at events say nothing; few have the cuts of the network."""
-    real = ["chunks"] if "real_chunks" in recording.tags else []
-    return ["whole", "7", *(["events"] if recording.is_stream else []), *real]
-
-
-def pieces_of(recording: Recording, cut: str) -> Iterator[bytes]:
-    body = recording.body
-    match cut:
-        case "whole":
-            yield body
-        case "events":
-            yield from (event + b"\n\n" for event in body.split(b"\n\n"))
-        case "chunks":
-            at = 0
-            for size in chunk_sizes(recording):
-                yield body[at : at + size]
-                at += size
-            assert at == len(body)
-        case _:
-            yield from (body[at : at + int(cut)] for at in range(0, len(body), int(cut)))
-
-
-def chunk_sizes(recording: Recording) -> list[int]:
-    path = folder() / "open" / recording.provider / f"{recording.id}.json"
-    document = json.loads(path.read_text("utf-8"))
-    return document["response"].get("chunk_sizes") or [len(recording.body)]
 
 
 def reader_of(recording: Recording, *, is_native: bool) -> AnswerReader:
@@ -270,8 +242,8 @@ def test_failure_right_after_the_first_event_is_a_failure_and_nothing_else(cut: 
 
 
 @pytest.mark.requirement("B-17", "T-14")
-@pytest.mark.parametrize("cut", ["whole", "7"])
 @pytest.mark.parametrize("recording", ENCRYPTED, ids=lambda r: r.id)
+@on_every_cut
 def test_turn_with_encrypted_reasoning_goes_back_byte_for_byte(recording: Recording, cut: str) -> None:
     answer = read(reader_of(recording, is_native=False), pieces_of(recording, cut))
     blocks = tuple(delta.block for delta in answer.deltas if isinstance(delta, OpaqueDelta))

@@ -1,7 +1,8 @@
-"""A real PostgreSQL for tests: a server named by LLM_MANAGER_TEST_POSTGRESQL_URL, else one of this machine's.
+"""A real PostgreSQL for tests: the server that LLM_MANAGER_TEST_POSTGRESQL_URL names, else a new one.
 
-The programs of the system are started on a free port in a temporary folder; they refuse to run as root, so root
-starts them as user `postgres`. Use it by `pytest_plugins = ["llm_manager.testing.postgresql"]`.
+Its programs are those that scripts/real_parts.py pins, so that every machine tests the same; where they cannot be had,
+those on the PATH. They are started on a free port in a temporary folder; they refuse to run as root, so root starts
+them as `nobody`. Use it by `pytest_plugins = ["llm_manager.testing.postgresql"]`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncGenerator, Generator
@@ -22,23 +24,21 @@ import asyncpg
 import pytest
 
 _URL = "LLM_MANAGER_TEST_POSTGRESQL_URL"
+_PARTS = Path(__file__).resolve().parents[5] / "scripts" / "real_parts.py"
 _START_SECONDS = 20
-_HELP = (
-    f"no PostgreSQL: install it (Debian: apt-get install postgresql) or set {_URL}=postgresql://user:password@host/db"
-)
+# a download of 64 MB, once for a machine
+_INSTALL_SECONDS = 300
+_HELP = f"set {_URL}=postgresql://user:password@host/db, or install PostgreSQL (Debian: apt-get install postgresql)"
 
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Generator[str]:
     """Address of a server, as `postgresql://user[:password]@host:port/database`."""
     given = os.environ.get(_URL)
-    programs = _programs()
     if given:
         yield given
-    elif programs is None:
-        pytest.skip(_HELP)
     else:
-        yield from _started(programs)
+        yield from _started(_programs())
 
 
 @pytest.fixture
@@ -59,17 +59,21 @@ async def _execute(url: str, statement: str) -> None:
             await connection.close()
 
 
-def _programs() -> Path | None:
-    """Return the folder of `initdb` and `pg_ctl`: the newest of Debian's, else the one on the PATH."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+def _programs() -> Path:
+    """Return the folder of `initdb` and `pg_ctl`; skip the test where there is none."""
+    command = [sys.executable, "-I", str(_PARTS), "postgresql"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False)
+    if done.returncode == 0:
+        return Path(done.stdout.splitlines()[-1])
     found = shutil.which("pg_ctl")
-    folders += [Path(found).parent] if found else []
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
+    if found is None:
+        pytest.skip(f"no PostgreSQL: {' '.join(done.stderr.split())}; {_HELP}")
+    return Path(found).resolve().parent
 
 
 def _started(programs: Path) -> Generator[str]:
     # root may not run the server, and the other user may not enter pytest's own temporary folders
-    owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="llm-manager-postgresql-") as folder:
         data = Path(folder) / "data"
         if owner is not None:

@@ -27,6 +27,9 @@ _STOP_SECONDS = 10.0
 class Recording:
     """One exchange. `expected` is what the independent reader found in it, corrected where it is provably wrong.
 
+    Args:
+        chunk_sizes: bytes of each piece in which the body came; empty where nobody wrote them down.
+
     Any: bodies and expectations are JSON of any shape.
     """
 
@@ -39,6 +42,7 @@ class Recording:
     media_type: str
     headers: Mapping[str, str]
     body: bytes
+    chunk_sizes: tuple[int, ...]
     request: Any
     url: str
     tags: tuple[str, ...]
@@ -91,6 +95,7 @@ def _read(path: Path) -> Recording:
         media_type=response["media_type"] or "",
         headers={name.lower(): value for name, value in response["headers"].items()},
         body=response["body_text"].encode(),
+        chunk_sizes=tuple(response.get("chunk_sizes") or ()),
         request=request["json"],
         url=request["url"],
         tags=tuple(document["tags"]),

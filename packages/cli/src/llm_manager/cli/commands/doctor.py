@@ -14,7 +14,7 @@ from llm_manager.cli.exit_codes import CommandError
 from llm_manager.cli.stack import plan, state
 from llm_manager.cli.stack.variables import PROVIDER_SUFFIXES
 
-from . import preflight, serve, settings, stores
+from . import addresses, preflight, serve, settings, stores
 from .finding import Finding
 
 # Before this the programs here did not exist, so a clock that shows less is wrong (and TLS would refuse).
@@ -123,4 +123,6 @@ CHECKS: dict[str, Callable[[DataDir, Mapping[str, str]], Finding]] = {
     "Settings": settings.names,
     "Base URLs": settings.addresses,
     "Provider variables": _providers,
+    "Provider addresses": addresses.providers,
+    "Local servers": addresses.local,
 }

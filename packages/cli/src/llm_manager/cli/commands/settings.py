@@ -48,6 +48,12 @@ def addresses(data: DataDir, environ: Mapping[str, str]) -> Finding:
     return Finding(_ADDRESSES, "ok", "every one is a URL")
 
 
+def base_url(fact: Facts, environ: Mapping[str, str]) -> str:
+    """Return the base URL that the environment gives to a kind; empty where it gives none, or one that is no URL."""
+    text = environ.get(fact.base_url_env, "") if fact.base_url_env else ""
+    return "" if _no_url(text) else text
+
+
 def known_facts(data: DataDir, environ: Mapping[str, str] | None = None) -> Mapping[str, Facts]:
     """Return the facts of every kind, those of the owner included where they can be read."""
     env = os.environ if environ is None else environ
