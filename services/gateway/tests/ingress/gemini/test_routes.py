@@ -61,6 +61,7 @@ class _Answer:
     said: Sequence[Piece | LlmManagerError]
     report: UsageReport
     worker_id: str = "w1"
+    ending: None = None
 
     async def pieces(self) -> AsyncIterator[Piece]:
         for piece in self.said:
