@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -75,6 +76,14 @@ async def test_an_attempt_that_nobody_accounted_for_becomes_a_row_once(
     assert row == ("worker",)
 
 
+async def found(reconciler: Reconciler) -> int:
+    """Return what a look finds; one that a busy machine kept from its answer finds nothing and is repeated."""
+    async with asyncio.timeout(30):
+        while not (number := await reconciler.look()):
+            pass
+    return number
+
+
 async def test_a_stream_that_was_made_anew_is_looked_through_from_its_start(
     mortal_nats_server: NatsServer, clickhouse: ClickHouse, make_event: MakeEvent
 ) -> None:
@@ -85,7 +94,7 @@ async def test_a_stream_that_was_made_anew_is_looked_through_from_its_start(
         await ensure_streams(bus)
         await start(bus, make_event(request_id="lost"), ends_at=datetime.now(UTC) - timedelta(minutes=2), name="lost")
 
-        assert await Reconciler(bus, store, grace_seconds=60).look() == 1
+        assert await found(Reconciler(bus, store, grace_seconds=60)) == 1
 
 
 async def test_an_attempt_without_a_usable_id_holds_up_no_other(
@@ -98,4 +107,4 @@ async def test_an_attempt_without_a_usable_id_holds_up_no_other(
         await start(bus, make_event(event_id="no id", request_id="bad"), ends_at=over, name="bad")
         await start(bus, make_event(request_id="lost"), ends_at=over, name="lost")
 
-        assert await Reconciler(bus, store, grace_seconds=60).look() == 1
+        assert await found(Reconciler(bus, store, grace_seconds=60)) == 1

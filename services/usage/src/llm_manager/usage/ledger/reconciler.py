@@ -108,7 +108,8 @@ class Reconciler:
         while True:
             try:
                 messages = await subscription.fetch(_BATCH, timeout=_FETCH_SECONDS)
-            except errors.TimeoutError:
+            except TimeoutError:
+                # nats-py raises its own and, when the server says nothing at all, Python's
                 return found
             due = self._due(messages)
             found += await self._record_missing([event for _, event in due if event is not None])
