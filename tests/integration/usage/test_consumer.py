@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import InternalError, StoreUnavailable
@@ -180,6 +181,18 @@ async def test_metrics_count_events_states_and_what_has_no_price(
     await consumer.handle([deliver(unpriced), deliver(make_event())])
 
     assert values() == (before[0] + 1, before[1] + 1)
+
+
+async def test_a_batch_without_prices_writes_one_line_for_each_model(
+    consumer: LedgerConsumer, make_event: MakeEvent, deliver: Deliver
+) -> None:
+    models = ["of-tomorrow", "gpt-4o-mini", "of-next-year", "of-tomorrow"]
+
+    with capture_logs() as lines:
+        await consumer.handle([deliver(make_event(upstream_model=model)) for model in models])
+
+    unpriced = [(line["upstream_model"], line["events"]) for line in lines if line["event"] == "usage_unpriced"]
+    assert unpriced == [("of-tomorrow", 2), ("of-next-year", 1)]
 
 
 class _Kept(SpanProcessor):

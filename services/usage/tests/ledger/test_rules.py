@@ -158,6 +158,16 @@ def test_a_long_prompt_at_the_rates_of_a_short_one_is_not_believed(make_event: M
     assert (attempt.defects, attempt.money.total_picousd) == ((Defect.LINES_DO_NOT_MATCH_PRICES,), None)
 
 
+def test_lines_may_come_in_any_order(event: event_pb2.UsageRecorded) -> None:
+    lines = list(event.cost.lines)
+    del event.cost.lines[:]
+    event.cost.lines.extend(reversed(lines))
+
+    attempt = examine(from_proto(event), now=NOW, books=BOOKS)
+
+    assert (attempt.defects, attempt.money.total_picousd) == ((), event.cost.total_picousd)
+
+
 def test_a_cost_by_a_book_that_nobody_knows_stays_and_says_so(event: event_pb2.UsageRecorded) -> None:
     event.cost.price_version = "somebody-else-s"
 
@@ -226,8 +236,11 @@ def test_a_start_far_from_the_id_is_replaced_by_the_ids_time(event: event_pb2.Us
     assert (attempt.defects, attempt.started_at) == ((Defect.STARTED_AT_FAR_FROM_ID,), attempt.attempted_at)
 
 
-def test_counts_that_nobody_can_have_used_are_unknown_and_wrap_no_sum(event: event_pb2.UsageRecorded) -> None:
-    event.usage.output_text = 2**64 - 1
+@pytest.mark.parametrize("counts", ["usage", "billed_usage"])
+def test_counts_that_nobody_can_have_used_are_unknown_and_wrap_no_sum(
+    event: event_pb2.UsageRecorded, counts: str
+) -> None:
+    getattr(event, counts).output_text = 2**64 - 1
 
     attempt = examine(from_proto(event), now=NOW, books=BOOKS)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import add, attrgetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,10 @@ class Usage:
     requests: int = 0
 
     def __post_init__(self) -> None:
-        for name in BUCKETS:
-            if getattr(self, name) < 0:
-                raise ValueError(f"usage bucket {name} is negative: {getattr(self, name)}")
+        counts = counts_of(self)
+        if min(counts) < 0:
+            name, count = next(pair for pair in zip(BUCKETS, counts, strict=True) if pair[1] < 0)
+            raise ValueError(f"usage bucket {name} is negative: {count}")
 
     @property
     def input_total(self) -> int:
@@ -46,10 +49,13 @@ class Usage:
         return self.output_text + self.output_reasoning + self.output_audio + self.output_image
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in BUCKETS})
+        return Usage(*map(add, counts_of(self), counts_of(other)))
 
 
 BUCKETS: tuple[str, ...] = tuple(f.name for f in fields(Usage))
+# The counts of a Usage, or of its message, in the order of BUCKETS, which is that of Usage's arguments. One call in C
+# instead of twelve getattr: every attempt is read so several times.
+counts_of: Callable[[object], tuple[int, ...]] = attrgetter(*BUCKETS)
 
 
 class AttemptState(StrEnum):

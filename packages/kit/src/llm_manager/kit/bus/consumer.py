@@ -21,8 +21,15 @@ from llm_manager.kit.bus.settlement import BatchHandler, Delivered, OnPoison, Se
 __all__ = ["BatchHandler", "Delivered", "DurableConsumer", "OnPoison"]
 
 _RETRY_SECONDS = 0.3
+# Under load a batch is gathered for so many times longer.
+_BUSY_FACTOR = 4
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def busy_wait_seconds(max_wait_seconds: float, *, ack_wait_seconds: float) -> float:
+    """Return how long a batch is gathered under load: well below the time after which its messages come again."""
+    return max(max_wait_seconds, min(_BUSY_FACTOR * max_wait_seconds, ack_wait_seconds / 4))
 
 
 class DurableConsumer:
@@ -38,7 +45,8 @@ class DurableConsumer:
         durable: name of the consumer; processes with the same name share the messages.
         handler: returns when everything in the batch is safe.
         max_batch: messages per batch at most.
-        max_wait_seconds: age of a batch at most, from its first message on.
+        max_wait_seconds: age of a batch at most, from its first message on; up to four times that under load, when
+            more than a handful came meanwhile.
         filter_subject: only these subjects of the stream.
         ack_wait_seconds: messages of a process that died come back after so long; a slow handler keeps its own.
         max_deliveries: a message that fails by itself in this delivery or a later one is poison.
@@ -64,10 +72,16 @@ class DurableConsumer:
         self._durable = durable
         self._max_batch = max_batch
         self._max_wait_seconds = max_wait_seconds
+        self._busy_wait_seconds = busy_wait_seconds(max_wait_seconds, ack_wait_seconds=ack_wait_seconds)
         self._filter_subject = filter_subject
         self._ack_wait_seconds = ack_wait_seconds
         self._settlement = Settlement(
-            handler, ack_wait_seconds=ack_wait_seconds, max_deliveries=max_deliveries, on_poison=on_poison, name=durable
+            handler,
+            client=bus.client,
+            ack_wait_seconds=ack_wait_seconds,
+            max_deliveries=max_deliveries,
+            on_poison=on_poison,
+            name=durable,
         )
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -95,7 +109,9 @@ class DurableConsumer:
             try:
                 async with self._opened() as pull:
                     is_down = False
-                    while batch := await pull.batch(self._max_batch, self._max_wait_seconds):
+                    while batch := await pull.batch(
+                        self._max_batch, self._max_wait_seconds, busy_wait_seconds=self._busy_wait_seconds
+                    ):
                         await self._settlement.settle(batch)
             except (errors.Error, JetStreamError, BusUnavailable, TimeoutError) as error:
                 # A server that starts, a stream or consumer that is not there yet: try until it works.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,17 @@ _GRACE_SECONDS = 1.0
 # Statuses of the server (ADR-13): a heartbeat; and the two ends of a request that found nothing more.
 _HEARTBEAT = "100"
 _NOTHING_MORE = frozenset({"404", "408"})
+# So many messages in one short wait are no load yet: a row for each of them may be written at once.
+_HANDFUL = 5
+
+
+def wait_seconds(gathered: int, *, seldom: float, busy: float) -> float:
+    """Return how long after its first message a batch ends that holds so many: `busy` when it is more than a handful.
+
+    What a batch costs hardly depends on its size (an insert of 1 row into the embedded ledger 14 ms, of 100 rows 15 ms
+    of CPU, 2026-11), so under load fewer and larger ones are cheaper, while a lone message is not kept waiting.
+    """
+    return busy if gathered > _HANDFUL else seldom
 
 
 class Pull:
@@ -45,6 +57,8 @@ class Pull:
         self._waiting: deque[Msg] = deque()
         self._error: APIError | None = None
         self._changed = asyncio.Event()
+        # With fewer messages than that, the batch that is being gathered has nothing to do.
+        self._enough = 1
         self._is_stopped = False
         self._subscription: Subscription | None = None
         self._forget: Callable[[], None] | None = None
@@ -71,26 +85,35 @@ class Pull:
         self._is_stopped = True
         self._changed.set()
 
-    async def batch(self, size: int, max_wait_seconds: float) -> list[Msg]:
-        """Return 1 to `size` messages, the first not older than `max_wait_seconds`; none only after `stop`.
+    async def batch(self, size: int, max_wait_seconds: float, *, busy_wait_seconds: float | None = None) -> list[Msg]:
+        """Return 1 to `size` messages; none only after `stop`.
+
+        Args:
+            max_wait_seconds: age of the first message at most.
+            busy_wait_seconds: its age at most once more than a handful came; None for no difference.
 
         Raises:
             APIError: the consumer is gone, or the server refuses; open it again.
             BusUnavailable: there is no connection now.
         """
         loop = asyncio.get_running_loop()
-        due: float | None = None
+        busy = max_wait_seconds if busy_wait_seconds is None else busy_wait_seconds
+        first_at: float | None = None
         while not self._is_stopped and len(self._waiting) < size:
             if self._error is not None:
                 raise self._error
-            now = loop.time()
-            if self._waiting and due is None:
-                due = now + max_wait_seconds
-            if due is not None and now >= due:
+            # before anything is awaited, so that nothing that comes meanwhile is slept through
+            self._changed.clear()
+            self._enough = size if self._waiting else 1
+            now, due = loop.time(), math.inf
+            if self._waiting:
+                first_at = now if first_at is None else first_at
+                due = first_at + wait_seconds(len(self._waiting), seldom=max_wait_seconds, busy=busy)
+            if now >= due:
                 break
             if now >= self._until or self._wanted <= 0 or self._epoch != self._bus.epoch:
                 await self._ask(size - len(self._waiting), now)
-            await self._wait(self._until if due is None else min(due, self._until))
+            await self._wait(min(due, self._until))
         taken = 0 if self._is_stopped else min(size, len(self._waiting))
         return [self._waiting.popleft() for _ in range(taken)]
 
@@ -102,7 +125,6 @@ class Pull:
         await self._bus.publish(self._next, json.dumps(request).encode(), reply=f"{self._inbox}.{self._request}")
 
     async def _wait(self, until: float) -> None:
-        self._changed.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
@@ -113,6 +135,9 @@ class Pull:
         if message.reply:
             self._wanted -= 1
             self._waiting.append(message)
+            if len(self._waiting) < self._enough and self._wanted > 0:
+                # a wake that only goes back to sleep costs 5 us
+                return
         elif message.subject == f"{self._inbox}.{self._request}":
             self._take_status((message.headers or {}).get(STATUS, ""), message)
         self._changed.set()

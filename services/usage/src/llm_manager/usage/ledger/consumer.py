@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from llm_manager.core.errors import InternalError, LlmManagerError, StoreUnavailable
@@ -28,8 +29,7 @@ REFUSED_BY_STORE = "refused_by_store"
 _MOST_REJECTED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """One message and the attempt that it tells of."""
 
     message: Delivered
@@ -103,7 +103,7 @@ class LedgerConsumer:
             except UnusableEventError as reason:
                 rejected.append(Rejected(message.data, message.subject, (str(reason),)))
                 continue
-            reads.append(_Read(message, attempt))
+            reads.append(read if attempt is read.attempt else _Read(message, attempt))
             if attempt.defects:
                 rejected.append(Rejected(message.data, message.subject, attempt.defects))
         return reads, rejected
@@ -141,17 +141,19 @@ class LedgerConsumer:
         return [], None
 
     def _count(self, reads: Sequence[_Read]) -> None:
-        for read in reads:
-            names.LEDGER_EVENTS_WRITTEN.labels(read.attempt.state).inc()
-            if read.attempt.money.state is CostState.UNPRICED:
-                names.LEDGER_EVENTS_UNPRICED.inc()
-                log.warning(
-                    "usage_unpriced",
-                    provider_kind=read.attempt.provider_kind,
-                    upstream_model=read.attempt.upstream_model,
-                    price_version=read.attempt.money.price_version,
-                )
-        newest = max((read.attempt.started_at for read in reads), default=None)
+        attempts = [read.attempt for read in reads]
+        for state, count in Counter(attempt.state for attempt in attempts).items():
+            names.LEDGER_EVENTS_WRITTEN.labels(state).inc(count)
+        unpriced = Counter(
+            (attempt.provider_kind, attempt.upstream_model, attempt.money.price_version)
+            for attempt in attempts
+            if attempt.money.state is CostState.UNPRICED
+        )
+        # a line for each model of a batch, not for each event: one model without a price can be all of the traffic
+        for (kind, model, version), count in unpriced.items():
+            names.LEDGER_EVENTS_UNPRICED.inc(count)
+            log.warning("usage_unpriced", provider_kind=kind, upstream_model=model, price_version=version, events=count)
+        newest = max((attempt.started_at for attempt in attempts), default=None)
         if newest is not None:
             names.LEDGER_LAG_SECONDS.set(max(0.0, (self._clock() - newest).total_seconds()))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from llm_manager.contracts.usage.v1 import event_pb2
+from llm_manager.core.usage import Usage, counts_of
 from llm_manager.kit.wire.accounts import (
     COST_STATES,
     RECORDERS,
@@ -19,7 +23,6 @@ from llm_manager.kit.wire.accounts import (
     source_from_proto,
     state_from_proto,
     total_from_proto,
-    usage_from_proto,
     usage_to_proto,
 )
 from llm_manager.usage.ledger.rules import Attempt, Money, UnusableEventError, parse_event_id
@@ -31,6 +34,7 @@ _PLAIN = (
     *("upstream_request_id", "finish_reason", "native_finish_reason", "raw_usage", "end_user"),
     *("response_id", "system_fingerprint"),
 )
+_plain_of: Callable[[object], tuple[Any, ...]] = attrgetter(*_PLAIN)  # of an event and of an attempt
 
 
 def decode(payload: bytes) -> Attempt:
@@ -59,8 +63,8 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
         event_id=parse_event_id(event.event_id),
         started_at=_instant(started_ms),
         state=state_from_proto(event.state),
-        usage=usage_from_proto(event.usage),
-        billed=usage_from_proto(event.billed_usage) if event.HasField("billed_usage") else None,
+        usage=Usage(*counts_of(event.usage)),
+        billed=Usage(*counts_of(event.billed_usage)) if event.HasField("billed_usage") else None,
         usage_source=source_from_proto(event.usage_source),
         money=Money(
             state=cost_state_from_proto(cost.state),
@@ -71,7 +75,7 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
         time_to_first_token_ms=(event.time_to_first_token_ms if event.HasField("time_to_first_token_ms") else None),
         tags=dict(event.tags),
         recorder=recorder_from_proto(event.recorder),
-        **{name: getattr(event, name) for name in _PLAIN},
+        **dict(zip(_PLAIN, _plain_of(event), strict=True)),
     )
 
 
@@ -86,7 +90,7 @@ def to_proto(attempt: Attempt) -> event_pb2.UsageRecorded:
         cost=event_pb2.Cost(total_picousd=money.total_picousd, price_version=money.price_version),
         tags=attempt.tags,
         recorder=RECORDERS[attempt.recorder],
-        **{name: getattr(attempt, name) for name in _PLAIN},
+        **dict(zip(_PLAIN, _plain_of(attempt), strict=True)),
     )
     event.started_at.FromDatetime(attempt.started_at)
     if attempt.state is not None:

@@ -8,13 +8,15 @@ The original bytes of the second and third kind are kept in usage.rejected.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from llm_manager.core.prices import CostState, PriceBook, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from llm_manager.core.prices import Cost, CostState, PriceBook, PriceLine
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource, counts_of
 
 # Nobody uses a trillion tokens in one attempt, and a few counts near 2**64 would wrap every UInt64 sum they are in.
 MAX_COUNT = 10**12
@@ -53,8 +55,7 @@ class UnusableEventError(Exception):
     """The event cannot become a row. `str(error)` is the reason, one of a few fixed words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Struct, frozen=True):
     """Cost of an attempt as its event states it; the total is None when it is absent."""
 
     state: CostState | None
@@ -66,8 +67,7 @@ class Money:
 _UNKNOWN_MONEY = Money(CostState.UNPRICED, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One attempt at one upstream, one row of usage.events. Fields as in proto usage/v1/event.proto.
 
     `state` and `usage_source` are None when the event did not say; a row never has None there.
@@ -152,13 +152,13 @@ def examine(attempt: Attempt, *, now: datetime, books: Mapping[str, PriceBook]) 
     """
     if not attempt.app_id:
         raise UnusableEventError("app_id_is_empty")
-    if attempt.attempted_at > now + MAX_SKEW:
+    attempted_at = attempt.attempted_at
+    if attempted_at > now + MAX_SKEW:
         raise UnusableEventError("event_id_is_of_the_future")
-    if attempt.attempted_at < now - RETENTION:
+    if attempted_at < now - RETENTION:
         raise UnusableEventError("event_id_is_beyond_retention")
-    for rule in (_settle_state, _settle_times, _settle_counts, _settle_raw_usage):
-        attempt = rule(attempt)
-    return _settle_money(attempt, books)
+    attempt = _settle_times(_settle_state(attempt), attempted_at)
+    return _settle_money(_settle_raw_usage(_settle_counts(attempt)), books)
 
 
 def rank(attempt: Attempt) -> int:
@@ -200,22 +200,24 @@ def _settle_state(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def _settle_times(attempt: Attempt) -> Attempt:
-    if abs(attempt.started_at - attempt.attempted_at) > MAX_SKEW:
-        attempt = _flag(replace(attempt, started_at=attempt.attempted_at), Defect.STARTED_AT_FAR_FROM_ID)
+def _settle_times(attempt: Attempt, attempted_at: datetime) -> Attempt:
+    if abs(attempt.started_at - attempted_at) > MAX_SKEW:
+        attempt = _flag(replace(attempt, started_at=attempted_at), Defect.STARTED_AT_FAR_FROM_ID)
     if attempt.time_to_first_token_ms is not None and attempt.time_to_first_token_ms > attempt.duration_ms:
         attempt = _flag(attempt, Defect.FIRST_TOKEN_AFTER_END)
     return attempt
 
 
 def _settle_counts(attempt: Attempt) -> Attempt:
-    counts = [attempt.usage, attempt.billed or Usage()]
-    if any(getattr(usage, name) > MAX_COUNT for usage in counts for name in BUCKETS):
+    most = max(counts_of(attempt.usage))
+    if attempt.billed is not None:
+        most = max(most, *counts_of(attempt.billed))
+    if most > MAX_COUNT:
         unknown = replace(attempt, usage=Usage(), billed=None, usage_source=UsageSource.UNKNOWN, money=_UNKNOWN_MONEY)
         return _flag(unknown, Defect.COUNTS_IMPLAUSIBLE)
     if attempt.usage_source is None:
         return _flag(replace(attempt, usage_source=UsageSource.UNKNOWN), Defect.USAGE_SOURCE_MISSING)
-    if attempt.usage_source is UsageSource.NONE and replace(attempt.usage, requests=0) != Usage():
+    if attempt.usage_source is UsageSource.NONE and attempt.usage != Usage(requests=attempt.usage.requests):
         return _flag(replace(attempt, usage_source=UsageSource.UNKNOWN), Defect.USAGE_WITHOUT_SOURCE)
     return attempt
 
@@ -231,12 +233,31 @@ def _settle_raw_usage(attempt: Attempt) -> Attempt:
 
 
 def _settle_money(attempt: Attempt, books: Mapping[str, PriceBook]) -> Attempt:
+    if _is_as_the_book_says(attempt, books):
+        return attempt
     defect = _money_defect(attempt) or _prices_defect(attempt, books)
     if defect is None:
         return attempt
     if defect is Defect.PRICE_VERSION_UNKNOWN:
         return _flag(attempt, defect)
     return _flag(replace(attempt, money=replace(_UNKNOWN_MONEY, price_version=attempt.money.price_version)), defect)
+
+
+def _is_as_the_book_says(attempt: Attempt, books: Mapping[str, PriceBook]) -> bool:
+    """Whether somebody counted, and the cost is to the line what the named book makes of the counts.
+
+    Then no rule below can find a defect, and they need not all be asked: nearly every event ends here.
+    """
+    money, book = attempt.money, books.get(attempt.money.price_version)
+    if book is None or money.state is not CostState.PRICED or attempt.usage_source is UsageSource.UNKNOWN:
+        return False
+    right = _cost_by(book, attempt)
+    return right.state is CostState.PRICED and (right.total_picousd, right.lines) == (money.total_picousd, money.lines)
+
+
+def _cost_by(book: PriceBook, attempt: Attempt) -> Cost:
+    kind, model = attempt.provider_kind, attempt.upstream_model
+    return book.cost_of(attempt.charged, kind=kind, model=model, at=attempt.started_at)
 
 
 def _money_defect(attempt: Attempt) -> Defect | None:
@@ -263,7 +284,7 @@ def _lines_defect(attempt: Attempt) -> Defect | None:
     if not all(line.adds_up for line in lines):
         return Defect.LINE_IS_NOT_QUANTITY_TIMES_RATE
     billed = {line.bucket: line.quantity for line in lines}
-    used = {name: count for name in BUCKETS if (count := getattr(attempt.charged, name))}
+    used = {name: count for name, count in zip(BUCKETS, counts_of(attempt.charged), strict=True) if count}
     # requests are counted for statistics, and have a line only where a price names them
     if "requests" not in billed:
         used.pop("requests", None)
@@ -279,7 +300,6 @@ def _prices_defect(attempt: Attempt, books: Mapping[str, PriceBook]) -> Defect |
     book = books.get(money.price_version)
     if book is None:
         return Defect.PRICE_VERSION_UNKNOWN
-    kind, model = attempt.provider_kind, attempt.upstream_model
-    right = book.cost_of(attempt.charged, kind=kind, model=model, at=attempt.started_at)
+    right = _cost_by(book, attempt)
     is_right = (right.state, right.total_picousd) == (money.state, money.total_picousd)
     return None if is_right and set(right.lines) == set(money.lines) else Defect.LINES_DO_NOT_MATCH_PRICES

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from llm_manager.core.prices import CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource, counts_of
 from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.usage.ledger.rules import Attempt, Money, rank
 
@@ -33,6 +34,7 @@ COLUMNS = (
     *("tags", "defects", "rank"),
 )
 _READ = (*_PLAIN, "tags")
+_plain_of: Callable[[Attempt], tuple[object, ...]] = attrgetter(*_PLAIN)
 _REJECTED_COLUMNS = ("payload_sha256", "subject", "reasons", "payload_base64")
 
 
@@ -132,7 +134,7 @@ def from_row(row: Sequence[Any]) -> Attempt:
     fields["recorder"] = Recorder(fields["recorder"])
     return Attempt(
         **fields,
-        usage=Usage(**dict(zip(BUCKETS, counts, strict=True))),
+        usage=Usage(*counts),
         state=AttemptState(state),
         usage_source=UsageSource(source),
         raw_usage=raw_usage.encode(),
@@ -143,8 +145,8 @@ def from_row(row: Sequence[Any]) -> Attempt:
 def _row(attempt: Attempt) -> tuple[object, ...]:
     money, lines = attempt.money, attempt.money.lines
     return (
-        *(getattr(attempt, name) for name in _PLAIN),
-        *(getattr(attempt.usage, name) for name in BUCKETS),
+        *_plain_of(attempt),
+        *counts_of(attempt.usage),
         attempt.state,
         attempt.usage_source,
         attempt.raw_usage.decode(),
