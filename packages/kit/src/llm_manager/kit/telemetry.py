@@ -11,19 +11,21 @@ import threading
 from collections.abc import Generator, Mapping, MutableMapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NoOpTracer, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.kit import telemetry_names as names
+
+if TYPE_CHECKING:
+    # 30 ms and 2 MB, which a process without tracing need not pay
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 __all__ = [
     "Context",
@@ -101,6 +103,9 @@ def setup(service: str, *, otlp_endpoint: str, processor: SpanProcessor | None =
     if processor is None:
         former = tracer.use(None)
     else:
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+
         resource = Resource.create({"service.name": service, "service.namespace": "llm_manager"})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(processor)
@@ -184,6 +189,7 @@ def current_trace() -> tuple[str, str] | None:
 def _otlp_processor(endpoint: str) -> SpanProcessor:
     # imported here: the exporter brings requests and its protobufs, which a process without tracing need not load
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_SECONDS)
     return BatchSpanProcessor(

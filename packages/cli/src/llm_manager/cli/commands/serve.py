@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 from llm_manager.cli.exit_codes import CommandError, ExitCode
@@ -38,7 +40,21 @@ def run(service: str) -> int:
     point = find(service)
     # before the service is loaded: a supervisor that is killed meanwhile must not leave this process behind
     lifeline.watch(os.environ, hard_limit_seconds=lifeline.hard_limit(drain_seconds(service, os.environ)))
-    return int(point.load()() or 0)
+    return int(_load(point)() or 0)
+
+
+def _load(point: EntryPoint) -> Callable[[], int | None]:
+    """Import a service with the collector at rest: modules live as long as the process.
+
+    It would look through them again and again while they grow (0.2 of the gateway's 1.1 s of CPU, 2026-11), and once
+    more at every full collection.
+    """
+    gc.disable()
+    try:
+        return point.load()
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def main() -> int:

@@ -13,7 +13,6 @@ from llm_manager.cli.data_dir import DataDir
 from llm_manager.cli.stack import plan
 from llm_manager.cli.stack.variables import COMMAND_KEYS, PREFIX
 from llm_manager.core.facts import Facts, FactsError, load_facts
-from llm_manager.kit.settings import ServiceSettings, variables
 
 from .finding import Finding
 
@@ -26,10 +25,12 @@ _EXAMPLES = frozenset({f"{PREFIX}MODEL", f"{PREFIX}EMBEDDING_MODEL"})
 
 def names(_data: DataDir, environ: Mapping[str, str]) -> Finding:
     """Look for variables that nobody reads, which are mostly misspelt ones."""
-    known = {plan.PORT_KEY, *COMMAND_KEYS, *_EXAMPLES, *_of_services()}
-    unknown = sorted(
-        key for key in environ if key.startswith(PREFIX) and key not in known and not key.startswith(_OTHERS)
-    )
+    known = {plan.PORT_KEY, *COMMAND_KEYS, *_EXAMPLES}
+    unknown = [key for key in environ if key.startswith(PREFIX) and key not in known and not key.startswith(_OTHERS)]
+    if unknown:
+        # asked only now: the services' settings bring pydantic, 0.2 s that most starts need not wait for
+        known |= set(_of_services())
+        unknown = sorted(set(unknown) - known)
     if not unknown:
         return Finding(_NAMES, "ok", "every LLM_MANAGER_ variable is known")
     detail = "nobody reads " + ", ".join(unknown)
@@ -67,6 +68,8 @@ def known_facts(data: DataDir, environ: Mapping[str, str] | None = None) -> Mapp
 
 def _of_services() -> Iterable[str]:
     """Every service keeps its settings in the same place (design, section 8)."""
+    from llm_manager.kit.settings import ServiceSettings, variables
+
     for name in plan.SERVICES:
         module = importlib.import_module(f"llm_manager.{name}.settings")
         for item in vars(module).values():
