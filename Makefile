@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status test test-unit test-integration test-kills check fmt proto lock requirements docs openapi \
-	examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
+	bench bench-gate examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
 
 help: ## List what can be done
 	@echo "LLM Manager. 'make up' starts everything; these are all the ways:"
@@ -44,6 +44,12 @@ test-integration: setup ## Run the tests that start several services together
 test-kills: setup ## Kill and freeze processes under mixed load for 200 s, then settle the books. SEED=n takes another order
 	@LLM_MANAGER_TEST_KILLS_SECONDS=200 LLM_MANAGER_TEST_KILLS_SEED=$(or $(SEED),1) \
 		$(BIN)/python -m pytest -q -s tests/integration/test_kills.py
+
+bench: setup ## Compare with nginx, LiteLLM and Portkey on this machine (about 30 minutes); OPTIONS="--cases short …"
+	@$(BIN)/python -m bench $(OPTIONS)
+
+bench-gate: setup ## Fail when this checkout costs more CPU than BASE (origin/main), both running at once
+	@$(BIN)/python -m bench.gate --base $(or $(BASE),origin/main)
 
 examples: setup ## Make .venv-examples, in which the programs of examples/clients run
 	@$(BIN)/python -I scripts/install_examples.py
