@@ -179,3 +179,33 @@ def test_a_line_that_cannot_be_written_is_counted_and_stops_no_work() -> None:
     logging.getLogger("uvicorn.error").warning("two")
 
     assert lost() - before == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (2**70, 2**70),
+        ("half \ud83d of a pair", "half \ud83d of a pair"),
+        ("ä\u2028\n", "ä\u2028\n"),
+        ({"a": [1]}, {"a": [1]}),
+    ],
+)
+def test_whatever_a_field_holds_becomes_one_line(value: object, shown: object) -> None:
+    stream = set_up()
+
+    structlog.stdlib.get_logger("test").info("one", field=value)
+
+    assert stream.getvalue().count("\n") == 1
+    assert json.loads(stream.getvalue())["field"] == shown
+
+
+def test_a_key_among_harmless_fields_is_masked_wherever_it_stands() -> None:
+    stream = set_up()
+    secret = Secret("plain words that nobody would take for a key")
+
+    structlog.stdlib.get_logger("test").info(
+        "one", status=200, path=CANARY, note=f"a {secret.reveal()} b", password="x"
+    )
+
+    [line] = lines(stream)
+    assert (line["status"], line["path"], line["note"], line["password"]) == (200, "***", "a *** b", "***")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextlib import suppress
 from typing import TextIO, cast
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -15,6 +17,7 @@ from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.masking import mask_event
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 # They say at INFO what our own events say better, or repeat addresses with their query.
 _QUIET = ("aiosqlite", "alembic", "asyncio", "httpx2", "httpcore2", "uvicorn.access", "sqlalchemy.engine", "urllib3")
 
@@ -113,5 +116,13 @@ def _renderers(log_format: str, *, is_terminal: bool) -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         mask_event,
-        structlog.processors.JSONRenderer(sort_keys=False),
+        _json_line,
     ]
+
+
+def _json_line(_: WrappedLogger, __: str, event: EventDict) -> str:
+    try:
+        return _encode(event).decode()
+    except (OverflowError, UnicodeEncodeError):
+        # numbers of more than 64 bits, halves of surrogate pairs
+        return json.dumps(event, default=str)

@@ -46,6 +46,7 @@ _MAX_DEPTH = 6
 _MAX_TEXT = 16_384  # an exception can quote a whole body; logs are no place for it
 # set by `logs` itself on every line
 _OWN_FIELDS = frozenset({"level", "timestamp", "service"})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def mask(text: str) -> str:
@@ -55,22 +56,34 @@ def mask(text: str) -> str:
         return text
     if len(text) > _MAX_TEXT:
         text = f"{text[:_MAX_TEXT]}… ({len(text)} characters)"
-    lowered = text.lower()
-    for suspect in _SUSPECTS:
-        if suspect in lowered:
-            return _mask_patterns(text)
-    return text
+    return _mask_patterns(text) if _is_suspect(text.lower()) else text
 
 
 def mask_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Mask every field of a log event, nested ones too, and turn unknown objects into masked text."""
+    is_harmless = _is_harmless(event)
     masked: EventDict = {}
     for name, value in event.items():
         if name in _OWN_FIELDS:
             masked[name] = value
+        elif is_harmless and type(value) in _PLAIN and not _is_secret(name):
+            masked[_mask_name(name)] = value
         else:
             masked[_mask_name(name)] = _mask_value(name, value, 0)
     return masked
+
+
+def _is_harmless(event: EventDict) -> bool:
+    """Whether one look at all texts of a line together finds nothing, as in nearly all: cheaper than one at each."""
+    texts = "\n".join([value for value in event.values() if type(value) is str])
+    return len(texts) <= _MAX_TEXT and not _is_suspect(texts.lower()) and mask_known(texts) == texts
+
+
+def _is_suspect(lowered: str) -> bool:
+    for suspect in _SUSPECTS:  # noqa: SIM110 # `any` over a generator takes three times as long
+        if suspect in lowered:
+            return True
+    return False
 
 
 def _mask_patterns(text: str) -> str:

@@ -190,10 +190,10 @@ def _describe(span: telemetry.Span, outcome: Outcome) -> None:
 def _measure(job: Job, outcome: Outcome, report: UsageReport, *, model: str) -> None:
     call = (job.operation, job.target.kind, model)
     error_type = outcome.error.code if outcome.error else ""
-    names.GEN_AI_CLIENT_OPERATION_DURATION.labels(*call, error_type).observe(outcome.duration_seconds)
+    names.labelled(names.GEN_AI_CLIENT_OPERATION_DURATION, *call, error_type).observe(outcome.duration_seconds)
     if outcome.first_token_seconds is not None:
-        names.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK.labels(*call).observe(outcome.first_token_seconds)
+        names.labelled(names.GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK, *call).observe(outcome.first_token_seconds)
     if report.usage.input_total or report.usage.output_total:
         tokens = names.GEN_AI_CLIENT_TOKEN_USAGE
-        tokens.labels(*call, names.TOKEN_INPUT).observe(report.usage.input_total)
-        tokens.labels(*call, names.TOKEN_OUTPUT).observe(report.usage.output_total)
+        names.labelled(tokens, *call, names.TOKEN_INPUT).observe(report.usage.input_total)
+        names.labelled(tokens, *call, names.TOKEN_OUTPUT).observe(report.usage.output_total)

@@ -120,7 +120,7 @@ class Edge:
 
 def _report(scope: Scope, exchange: Exchange) -> None:
     route, seconds = _route(scope), exchange.seconds()
-    names.HTTP_REQUESTS.labels(scope["method"], route, exchange.status).inc()
+    names.labelled(names.HTTP_REQUESTS, scope["method"], route, exchange.status).inc()
     fields: dict[str, object] = {
         "request_id": exchange.request_id,
         "method": scope["method"],

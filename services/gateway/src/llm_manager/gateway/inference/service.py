@@ -161,7 +161,7 @@ class Inference:
         self.check_operation(call)
         began, started_at, error_code, run, report = time.monotonic(), self._clock(), "", None, None
         attempt_id = uuid7()
-        in_flight = names.REQUESTS_IN_FLIGHT.labels(call.operation)
+        in_flight = names.labelled(names.REQUESTS_IN_FLIGHT, call.operation)
         in_flight.inc()
         await self._events.started(call, attempt_id=attempt_id, at=started_at)
         try:
@@ -256,6 +256,6 @@ def _used(run: Run) -> dict[str, str | int]:
 def _observe(call: Call, run: Run | None, began: float, error_code: str) -> None:
     model = call.target.configuration or names.OTHER_MODEL
     labels = (call.operation, call.target.kind, model)
-    names.GEN_AI_SERVER_REQUEST_DURATION.labels(*labels, error_code).observe(time.monotonic() - began)
+    names.labelled(names.GEN_AI_SERVER_REQUEST_DURATION, *labels, error_code).observe(time.monotonic() - began)
     if call.is_stream and not error_code and run is not None and run.first_piece_at is not None:
-        names.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN.labels(*labels).observe(run.first_piece_at - began)
+        names.labelled(names.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN, *labels).observe(run.first_piece_at - began)
