@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
 from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
@@ -24,6 +25,7 @@ from llm_manager.gateway.http.edge import Drain, Edge
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
 from llm_manager.gateway.inference.service import Inference
+from llm_manager.gateway.ingress.front import Front, answer
 from llm_manager.gateway.ingress.openai.schemas import BEARER
 from llm_manager.gateway.ingress.responses.service import RESPONSES, StoredResponses
 from llm_manager.gateway.ingress.responses.store import ResponseStore
@@ -64,6 +66,18 @@ _DESCRIPTION = "One API for every language model. The OpenAI SDKs work by changi
 class GatewayApp(FastAPI):
     """The application; its document also names the API key, which the hot routes check by hand."""
 
+    front: Front
+    hot: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer hot routes past the framework, and everything else through it."""
+        route = self.front.route_of(scope)
+        if route is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"], scope["route"] = self, route
+        await self.hot(scope, receive, send)
+
     def openapi(self) -> dict[str, Any]:  # FastAPI's own type
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
@@ -100,9 +114,12 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
     app.serve_document("/openapi.json")
     errors.install(app)
     drain = drain or Drain()
+    app.front = Front(route for router in ROUTERS for route in router.routes)
+    app.hot = Edge(answer, drain=drain, rules=ERROR_RULES)
     app.add_middleware(Edge, drain=drain, rules=ERROR_RULES)
     if cors_origins:
         # around the edge, so that pages can read errors too
+        app.hot = Cors(app.hot, origins=cors_origins)
         app.add_middleware(Cors, origins=cors_origins)
     for router in (*ROUTERS, keys.router, providers.router, usage.router, health.router):
         app.include_router(router)
