@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,12 +13,14 @@ import grpc
 import grpc.aio
 import httpx2
 import pytest
+from ledger import total
 
 from llm_manager.testing.stack import Stack
 
 SERVICES = ("gateway", "providers", "usage")
 NAMES = 1_000
 AT_ONCE = 16
+QUIET_SECONDS = 3.0
 
 
 def series_of(stack: Stack) -> Counter[str]:
@@ -64,6 +67,15 @@ async def each(call: Callable[[int], Awaitable[None]], numbers: range) -> None:
             group.create_task(one(number))
 
 
+def wait_for_the_ledger(stack: Stack) -> None:
+    """Return when no row has come for longer than the ledger gathers a batch: each state's first row adds a series."""
+    rows, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET_SECONDS:
+        time.sleep(0.2)
+        if (now := total(stack)["attempts"]) != rows:
+            rows, since = now, time.monotonic()
+
+
 def test_a_thousand_invented_names_add_no_series(stack: Stack) -> None:
     async def invent(numbers: range) -> None:
         headers = {"authorization": f"Bearer {stack.api_key}"}
@@ -73,6 +85,7 @@ def test_a_thousand_invented_names_add_no_series(stack: Stack) -> None:
             await each(lambda number: call_unknown_method(channel, number), numbers)
 
     asyncio.run(invent(range(AT_ONCE)))
+    wait_for_the_ledger(stack)
     before = series_of(stack)
     asyncio.run(invent(range(AT_ONCE, AT_ONCE + NAMES)))
     assert series_of(stack) - before == Counter()

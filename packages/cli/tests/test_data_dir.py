@@ -26,6 +26,7 @@ def test_secrets_have_the_forms_that_the_services_expect(tmp_path: Path) -> None
     data = DataDir(tmp_path)
     data.prepare()
     assert len(base64.urlsafe_b64decode(data.read_secret("master-key"))) == 32
+    assert all(data.read_secret(name).isalnum() for name in ("nats-token", "rpc-token", "admin-password"))
     assert parse_api_key(data.read_secret("api-key")) is not None
 
 

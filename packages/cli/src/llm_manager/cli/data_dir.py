@@ -25,9 +25,10 @@ def _master_key() -> str:
 # How each secret is made. Made once and never again: whoever loses the master key loses the provider credentials.
 _MAKERS: dict[str, Callable[[], str]] = {
     "master-key": _master_key,
-    "nats-token": lambda: secrets.token_urlsafe(32),
-    "rpc-token": lambda: secrets.token_urlsafe(32),
-    "admin-password": lambda: secrets.token_urlsafe(15),
+    # hexadecimal: one base64 text of 64 begins with a dash, and programs take that for an option
+    "nats-token": lambda: secrets.token_hex(32),
+    "rpc-token": lambda: secrets.token_hex(32),
+    "admin-password": lambda: secrets.token_hex(15),
     "api-key": lambda: new_api_key().token,
 }
 

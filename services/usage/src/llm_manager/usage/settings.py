@@ -39,4 +39,9 @@ class UsageSettings(ServiceSettings):
         description="Room of the stream USAGE for events that wait for the ledger; work is refused when it is full.",
     )
     batch_events: int = Field(1000, ge=1, le=10_000, description="Events that are written together at most.")
-    batch_seconds: float = Field(0.25, gt=0, le=10, description="Time that an event waits for others at most.")
+    batch_seconds: float = Field(
+        0.25,
+        gt=0,
+        le=10,
+        description="Time that an event waits for others at most while few come; up to four times that under load.",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.prices import Cost, CostState, PriceLine
-from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource
+from llm_manager.core.usage import BUCKETS, AttemptState, Recorder, Usage, UsageSource, counts_of
 
 STATES: dict[AttemptState, event_pb2.AttemptState.ValueType] = {
     AttemptState.OK: event_pb2.ATTEMPT_STATE_OK,
@@ -36,12 +36,12 @@ _COST_STATES_BACK: dict[int, CostState] = {number: state for state, number in CO
 
 def usage_to_proto(usage: Usage) -> event_pb2.Usage:
     """Return counts as they travel."""
-    return event_pb2.Usage(**{name: getattr(usage, name) for name in BUCKETS})
+    return event_pb2.Usage(**dict(zip(BUCKETS, counts_of(usage), strict=True)))
 
 
 def usage_from_proto(usage: event_pb2.Usage) -> Usage:
     """Return the counts that travelled."""
-    return Usage(**{name: getattr(usage, name) for name in BUCKETS})
+    return Usage(*counts_of(usage))
 
 
 def state_from_proto(number: int) -> AttemptState | None:

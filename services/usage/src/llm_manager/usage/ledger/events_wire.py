@@ -10,7 +10,6 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from llm_manager.contracts.usage.v1 import event_pb2
-from llm_manager.core.usage import Usage, counts_of
 from llm_manager.kit.wire.accounts import (
     COST_STATES,
     RECORDERS,
@@ -23,6 +22,7 @@ from llm_manager.kit.wire.accounts import (
     source_from_proto,
     state_from_proto,
     total_from_proto,
+    usage_from_proto,
     usage_to_proto,
 )
 from llm_manager.usage.ledger.rules import Attempt, Money, UnusableEventError, parse_event_id
@@ -63,8 +63,8 @@ def from_proto(event: event_pb2.UsageRecorded) -> Attempt:
         event_id=parse_event_id(event.event_id),
         started_at=_instant(started_ms),
         state=state_from_proto(event.state),
-        usage=Usage(*counts_of(event.usage)),
-        billed=Usage(*counts_of(event.billed_usage)) if event.HasField("billed_usage") else None,
+        usage=usage_from_proto(event.usage),
+        billed=usage_from_proto(event.billed_usage) if event.HasField("billed_usage") else None,
         usage_source=source_from_proto(event.usage_source),
         money=Money(
             state=cost_state_from_proto(cost.state),
