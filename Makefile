@@ -28,10 +28,9 @@ down: setup ## Drain and stop what `make up` started
 status: setup ## Show what runs
 	@$(BIN)/llm-manager status
 
-# Following greenlets doubles the time of unit tests. Stores, which run in them (SQLAlchemy), are measured by integration.
 test: setup ## Run all tests, unit and integration, and print the coverage of our own code
 	@$(BIN)/coverage erase
-	@echo "Unit tests:" && $(BIN)/coverage run --concurrency=thread -m pytest -q -n $(N) packages services tests/meta
+	@echo "Unit tests:" && $(BIN)/coverage run -m pytest -q -n $(N) packages services tests/meta
 	@echo "Integration tests:" && $(BIN)/coverage run -m pytest -q tests/integration
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report --fail-under=85
 
