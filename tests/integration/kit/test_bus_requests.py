@@ -248,7 +248,7 @@ async def test_a_cancel_before_acceptance_takes_effect_on_acceptance(
         requester.stream(subject, b"", request_id="r", deadline_seconds=5) as stream,
     ):
         request = await worker.requests.get()
-        await stream.cancel("operator")
+        stream.cancel("operator")
         await worker.answer(request, [worker.accepted()])
         assert (await worker.cancels.get()).reason == "operator"
 
@@ -257,8 +257,8 @@ async def test_a_cancelled_answer_still_brings_what_was_used(bus: Bus, requester
     async with scripted_worker(bus, subject, _messages(b"a")) as worker:
         async with requester.stream(subject, b"", request_id="r", deadline_seconds=5) as stream:
             assert await anext(aiter(stream)) == b"a"
-            await stream.cancel("client_disconnected")
-            await stream.cancel("again")
+            stream.cancel("client_disconnected")
+            stream.cancel("again")
             await worker.cancels.get()
             failed = Failed(error=to_proto(RequestCancelled("stopped")), detail=b"usage")
             await worker.answer(worker.requests.get_nowait(), [Frame(sequence=2, failed=failed)])

@@ -87,7 +87,7 @@ async def test_a_cancel_stops_the_handler_and_brings_its_accounting(serve: Serve
     handler = BlockedHandler()
     async with serve(handler), open_() as stream:
         await handler.started.wait()
-        await stream.cancel("client_disconnected")
+        stream.cancel("client_disconnected")
         ended = await outcome(stream)
 
     assert isinstance(ended, RequestCancelled)
@@ -123,7 +123,7 @@ async def test_a_handler_that_finishes_in_spite_of_the_cancel_is_believed(serve:
 
     async with serve(handler), open_() as stream:
         await until(lambda: bool(stream.worker_id))
-        await stream.cancel("client_disconnected")
+        stream.cancel("client_disconnected")
         assert await outcome(stream) == b"just made it"
 
 
@@ -181,7 +181,7 @@ async def test_accounting_that_never_ends_is_cut_off_with_a_terminal_frame(
 
     async with serve(handler), open_() as stream:
         await until(lambda: bool(stream.worker_id))
-        await stream.cancel("client_disconnected")
+        stream.cancel("client_disconnected")
         ended = await outcome(stream)
         release.set()
 

@@ -105,7 +105,7 @@ async def test_cancelled_attempt_answers_with_its_accounting(asker: Asker, upstr
         asker.subject, request.SerializeToString(), request_id=request.attribution.request_id, deadline_seconds=20
     ) as frames:
         got.append(Chunk.FromString(await anext(frames)))
-        await frames.cancel("client_disconnected")
+        frames.cancel("client_disconnected")
         with pytest.raises(RequestCancelled) as raised:
             await anext(frames)
 

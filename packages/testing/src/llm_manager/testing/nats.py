@@ -30,13 +30,18 @@ class NatsServer:
     Args:
         token: the shared secret that clients must show; None for none.
         max_payload: the server's limit of a message in bytes; None for its default of 1 MiB.
+        certificate: a file with a certificate and its key, with which it speaks TLS only; None for none.
     """
 
-    def __init__(self, *, token: str | None = None, max_payload: int | None = None) -> None:
+    def __init__(
+        self, *, token: str | None = None, max_payload: int | None = None, certificate: Path | None = None
+    ) -> None:
         self._token = token
+        self._certificate = certificate
         self._max_payload = max_payload
         # A server with settings of its own cannot be somebody else's.
-        self._external_url = os.environ.get(URL_VARIABLE) if token is None and max_payload is None else None
+        is_plain = token is None and max_payload is None and certificate is None
+        self._external_url = os.environ.get(URL_VARIABLE) if is_plain else None
         self._folder: Path | None = None
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +105,8 @@ class NatsServer:
             lines.append(f'authorization {{ token: "{self._token}" }}')
         if self._max_payload is not None:
             lines.append(f"max_payload: {self._max_payload}")
+        if self._certificate is not None:
+            lines.append(f'tls {{ cert_file: "{self._certificate}", key_file: "{self._certificate}" }}')
         (folder / "nats.conf").write_text("\n".join(lines) + "\n")
 
     def _launch(self) -> None:

@@ -10,16 +10,20 @@ from urllib.parse import urlsplit
 
 import structlog
 from nats import errors
-from nats.aio.client import PING_PROTO, Client
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable
+from llm_manager.kit.bus.lean import LeanClient
+from llm_manager.kit.bus.message import write_headers
+from llm_manager.kit.bus.replies import Replies
+from llm_manager.kit.bus.transport import OnMessage
 
 FIRST_CONNECT_SECONDS = 30.0
 _RECONNECT_WAIT_SECONDS = 0.2
-# Bytes that may wait for the socket before a publish waits too; while disconnected `Bus.publish` buffers nothing.
+# What nats-py itself sends is kept up to so many bytes while there is no connection; `Bus.send` then refuses.
 _PENDING_BYTES = 2 * 1024 * 1024
 # Half-open connections are noticed after two unanswered pings; the library's default would need four minutes.
 _PING_SECONDS = 5
@@ -28,7 +32,7 @@ _CLOSE_SECONDS = 5.0
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-OnMessage = Callable[[Msg], Awaitable[None]]
+OnMsg = Callable[[Msg], Awaitable[None]]
 
 
 class BusState(StrEnum):
@@ -39,26 +43,12 @@ class BusState(StrEnum):
     CLOSED = "closed"
 
 
-class _OrderedClient(Client):
-    """A client whose PING queues behind what was published and subscribed before it.
-
-    nats-py 2.16 writes PING straight to the socket, past its own buffer, so that `flush` returned, and `drain` stopped
-    listening, before the server had seen the SUB or UNSUB before it: a worker that was just started was then unknown,
-    and a request that met a draining one got no answer (seen in one of ten tests that kill servers, 2026-11).
-    """
-
-    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
-        waiter = future or asyncio.get_running_loop().create_future()
-        self._pongs.append(waiter)  # pyright: ignore[reportUnknownMemberType]  # the library leaves its type open
-        await self._send_command(PING_PROTO)
-        await self._flush_pending()
-
-
 class Bus:
     """A live connection. Made by `connect`, which also closes it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: LeanClient) -> None:
         self.client = client
+        self.replies = Replies(client)
         self.jetstream: JetStreamContext = JetStreamContext(client, timeout=5)
         # Rises with every lost connection, so that a sender knows that its reader may be away too.
         self.epoch = 0
@@ -87,31 +77,52 @@ class Bus:
         """The server's limit of a message in bytes, headers included."""
         return self.client.max_payload
 
-    async def publish(
-        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = ""
-    ) -> None:
-        """Send one message without waiting for it to reach the server.
+    def send(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = "") -> None:
+        """Send one message without waiting for anything; `publish` is for those that may be large.
 
         Raises:
             BusUnavailable: there is no connection now; nothing was buffered.
             BodyTooLarge: the message is above the server's limit, which would cost the whole connection.
         """
-        if not self.client.is_connected:
+        client = self.client
+        if not client.is_connected:
             raise self.unavailable()
-        size = len(payload)
-        if headers:
-            size += sum(len(key) + len(value.encode()) + 4 for key, value in headers.items()) + 12
-        if size > self.client.max_payload:
+        head = write_headers(headers) if headers else None
+        size = len(payload) + len(head or b"")
+        if size > client.max_payload:
             raise BodyTooLarge(
-                f"A message of {size} bytes for {subject!r} is above the bus limit of {self.client.max_payload} bytes."
+                f"A message of {size} bytes for {subject!r} is above the bus limit of {client.max_payload} bytes."
             )
+        client.send(subject, payload, reply=reply, head=head)
+
+    async def publish(
+        self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Send one message, and wait while the server does not take what was sent before.
+
+        Raises: as `send`.
+        """
+        self.send(subject, payload, headers=headers, reply=reply)
+        if self.client.is_choked:
+            await self.unchoked()
+
+    async def unchoked(self) -> None:
+        """Wait until the server takes what was sent.
+
+        Raises:
+            BusUnavailable: the connection was lost meanwhile.
+        """
         try:
-            await self.client.publish(subject, payload, reply, dict(headers) if headers else None)
-        except (errors.ConnectionClosedError, errors.ConnectionDrainingError, errors.OutboundBufferLimitError) as error:
+            await self.client.unchoked()
+        except errors.ConnectionClosedError as error:
             raise self.unavailable() from error
 
-    async def subscribe(self, subject: str, on_message: OnMessage, *, queue: str = "") -> Subscription:
-        """Call `on_message` for every message, one after another; it must not wait for long."""
+    async def listen(self, subject: str, on_message: OnMessage, *, queue: str = "") -> Subscription:
+        """Call `on_message` for every message, one after another, right where it is read: it must not block."""
+        return await self.client.listen(subject, on_message, queue=queue)
+
+    async def subscribe(self, subject: str, on_message: OnMsg, *, queue: str = "") -> Subscription:
+        """Await `on_message` for every message, one after another; the way of nats-py, with a queue and a task."""
         # the library leaves the type of its `future` parameter open, which is not used here
         return await self.client.subscribe(subject, queue=queue, cb=on_message)  # pyright: ignore[reportUnknownMemberType]
 
@@ -236,11 +247,11 @@ def _servers(url: str) -> list[str]:
     for server in servers:
         try:
             parts = urlsplit(server if "://" in server else f"nats://{server}")
-            is_address = bool(parts.hostname) and parts.port != 0
+            is_address = bool(parts.hostname) and parts.port != 0 and parts.scheme in {"nats", "tls"}
         except ValueError:
             is_address = False
         if not is_address:
-            raise BusUnavailable("NATS_URL is not an address such as nats://127.0.0.1:4222; correct it.")
+            raise BusUnavailable("NATS_URL is not an address such as nats://127.0.0.1:4222 or tls://…; correct it.")
     return servers
 
 
@@ -261,11 +272,12 @@ async def connect(
         BusUnavailable: no server answered in time, or it refused the token.
     """
     servers = _servers(url)
-    client = _OrderedClient()
+    client = LeanClient()
     watch = _Watch(client, _without_secrets(servers), on_lost)
     try:
         await _open(client, servers, watch, name=name, token=token)
         watch.bus = Bus(client)
+        await watch.bus.replies.open()
         watch.bus.note_connected()
         yield watch.bus
     finally:

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 
 import structlog
-from nats.aio.msg import Msg
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Accepted, Failed, Frame, Heartbeat
 from llm_manager.core.errors import BusUnavailable, LlmManagerError
 from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import CLAIM_CHECK, NO_RESPONDERS, STATUS
 from llm_manager.kit.errors_wire import to_proto
 
@@ -91,12 +91,25 @@ class FrameSink:
                 return
             log.warning("bus_answer_not_delivered", inbox=self._inbox, error=str(error))
 
+    def refuse(self, refusal: LlmManagerError) -> None:
+        """End an answer that has not begun, at once."""
+        self.is_ended = True
+        try:
+            self._write(self._terminal(refusal, b""))
+        except BusUnavailable as error:
+            log.warning("bus_answer_not_delivered", inbox=self._inbox, error=str(error))
+
     def _terminal(self, outcome: bytes | LlmManagerError, body: bytes) -> Frame:
         if isinstance(outcome, LlmManagerError):
             return Frame(sequence=self._next, failed=Failed(error=to_proto(outcome), detail=body))
         return Frame(sequence=self._next, done=body)
 
     async def _emit(self, frame: Frame, *, claim: str | None = None) -> None:
+        self._write(frame, claim=claim)
+        if self._bus.client.is_choked:
+            await self._bus.unchoked()
+
+    def _write(self, frame: Frame, *, claim: str | None = None) -> None:
         # No suspension between taking the number and handing over to the client: heartbeats come from another task.
         self._next += 1
         now = self._last_sent = self._loop.time()
@@ -104,7 +117,7 @@ class FrameSink:
         if now - self._last_probe >= _PROBE_SECONDS:
             self._last_probe = now
             reply = self._probe
-        await self._bus.publish(
+        self._bus.send(
             self._inbox, frame.SerializeToString(), headers={CLAIM_CHECK: claim} if claim else None, reply=reply
         )
 
@@ -137,7 +150,7 @@ class FrameSink:
         await self._bus.publish(self._inbox, probe.SerializeToString(), reply=self._probe)
         return True
 
-    def is_reader_gone(self, reply: Msg) -> bool:
+    def is_reader_gone(self, reply: Message) -> bool:
         """Judge the reply to a probe: True when the reader is gone for good."""
         if self._settled_epoch == self._bus.epoch:
             return True

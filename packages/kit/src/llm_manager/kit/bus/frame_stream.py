@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from google.protobuf.message import DecodeError
-from nats.aio.msg import Msg
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Failed, Frame
 from llm_manager.core.errors import (
@@ -25,6 +24,7 @@ from llm_manager.core.errors import (
 )
 from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import CLAIM_CHECK, INBOX, NO_RESPONDERS, STATUS, cancel_subject
 from llm_manager.kit.errors_wire import from_proto
 
@@ -130,7 +130,7 @@ class FrameStream:
         if self._timer is not None:
             self._timer.cancel()
         self._close(self)
-        await self.cancel("deadline_exceeded" if isinstance(self._error, DeadlineExceeded) else "client_disconnected")
+        self.cancel("deadline_exceeded" if isinstance(self._error, DeadlineExceeded) else "client_disconnected")
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -156,7 +156,7 @@ class FrameStream:
             finally:
                 self._waiter = None
 
-    async def cancel(self, reason: str) -> None:
+    def cancel(self, reason: str) -> None:
         """Ask the worker to stop; its terminal frame still follows, so go on reading for what was used so far.
 
         Before a worker has accepted the request this takes effect as soon as one does. Idempotent.
@@ -166,19 +166,17 @@ class FrameStream:
         first = self._cancel_reason is None
         self._cancel_reason = self._cancel_reason or reason
         if first and self.worker_id:
-            await self._publish_cancel()
+            self._publish_cancel()
 
-    async def _publish_cancel(self) -> None:
+    def _publish_cancel(self) -> None:
         cancel = Cancel(request_id=self.call.request_id, reason=self._cancel_reason or "")
         try:
-            await self._bus.publish(
-                cancel_subject(self.worker_id), cancel.SerializeToString(), headers={INBOX: self.call.inbox}
-            )
+            self._bus.send(cancel_subject(self.worker_id), cancel.SerializeToString(), headers={INBOX: self.call.inbox})
         except BusUnavailable:
             # The worker finds out by itself: its next probe of the inbox meets nobody.
             return
 
-    async def take(self, message: Msg) -> None:
+    def take(self, message: Message) -> None:
         """Take one message of the inbox. For the requester only; waits for nothing but the socket."""
         headers = message.headers
         if headers is not None and not message.data and headers.get(STATUS) == NO_RESPONDERS:
@@ -188,25 +186,25 @@ class FrameStream:
         try:
             frame = Frame.FromString(message.data)
         except DecodeError:
-            await self._break_off("worker_lost", WorkerLost("The worker sent a frame that cannot be read; retry."))
+            self._break_off("worker_lost", WorkerLost("The worker sent a frame that cannot be read; retry."))
             return
         self._last_seen = self._loop.time()
         if frame.sequence != self._expected:
             if frame.sequence > self._expected:
                 lost = frame.sequence - self._expected
-                await self._break_off("worker_lost", WorkerLost(f"{lost} frames of the answer were lost; retry."))
+                self._break_off("worker_lost", WorkerLost(f"{lost} frames of the answer were lost; retry."))
             return  # a lower number is a probe of a worker that has reconnected
         self._expected += 1
-        await self._take_body(frame, headers.get(CLAIM_CHECK) if headers is not None else None)
+        self._take_body(frame, headers.get(CLAIM_CHECK) if headers is not None else None)
 
-    async def _take_body(self, frame: Frame, claim: str | None) -> None:
+    def _take_body(self, frame: Frame, claim: str | None) -> None:
         match frame.WhichOneof("body"):
             case "message":
-                await self._keep(frame.message, claim)
+                self._keep(frame.message, claim)
             case "accepted":
                 self.worker_id = frame.accepted.worker_id
                 if self._cancel_reason is not None:
-                    await self._publish_cancel()
+                    self._publish_cancel()
             case "done":
                 self._end(_Claim(claim) if claim else frame.done)
             case "failed":
@@ -214,7 +212,7 @@ class FrameStream:
             case _:
                 return  # a heartbeat, or a body of a newer version
 
-    async def _keep(self, message: bytes, claim: str | None) -> None:
+    def _keep(self, message: bytes, claim: str | None) -> None:
         if self._error is not None or self._is_over:
             return
         self._items.append(_Claim(claim) if claim else message)
@@ -223,7 +221,7 @@ class FrameStream:
             waiting = len(self._items)
             self._items.clear()
             error = RequestCancelled(f"The answer was read too slowly: {waiting} frames waited; it was cancelled.")
-            await self._break_off("slow_reader", error)
+            self._break_off("slow_reader", error)
             return
         self._wake()
 
@@ -240,10 +238,10 @@ class FrameStream:
         self._error_claim = claim
         self.fail(error)
 
-    async def _break_off(self, reason: str, error: LlmManagerError) -> None:
+    def _break_off(self, reason: str, error: LlmManagerError) -> None:
         if self._error is None and not self._is_over:
             self.fail(error)
-            await self.cancel(reason)
+            self.cancel(reason)
 
     def fail(self, error: LlmManagerError) -> None:
         """End the iteration with an error, after the messages that have arrived."""

@@ -138,7 +138,7 @@ class _Watch:
                 if seen is not None:
                     seen.add(key)
                 self._tell(key, None if _GONE & headers.keys() else message.data)
-            if seen is not None and (not messages or not messages[-1].metadata.num_pending):
+            if seen is not None and (not messages or not messages[-1].delivery.pending):
                 # The end of the current values. What was known and is not among them went while nobody looked.
                 for key in self._known - seen:
                     self._tell(key, None)

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
-from nats.aio.msg import Msg
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Frame
 from llm_manager.core.errors import BusUnavailable
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.frame_stream import Ending
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import CLAIM_CHECK, INBOX, NO_RESPONDERS, STATUS, cancel_subject
 
 # An acceptance that comes later than this comes from a worker that will notice the silence of the inbox by itself.
@@ -44,7 +44,7 @@ class Leavings:
         self._leavings[token] = _Leaving(request_id, is_accepted, ending, timer)
         return ending
 
-    async def take(self, token: str, message: Msg) -> None:
+    def take(self, token: str, message: Message) -> None:
         """Take a message of an inbox that nobody reads any more."""
         leaving = self._leavings.get(token)
         if leaving is None:
@@ -57,7 +57,7 @@ class Leavings:
             frame = Frame.FromString(message.data)
             match frame.WhichOneof("body"):
                 case "accepted":
-                    await self._cancel(token, leaving, frame.accepted.worker_id, message.subject)
+                    self._cancel(token, leaving, frame.accepted.worker_id, message.subject)
                 case "done":
                     self._end(token, Ending.ACCOUNTED)
                 case "failed":
@@ -71,7 +71,7 @@ class Leavings:
         for token in list(self._leavings):
             self._end(token, Ending.UNKNOWN)
 
-    async def _cancel(self, token: str, leaving: _Leaving, worker_id: str, inbox: str) -> None:
+    def _cancel(self, token: str, leaving: _Leaving, worker_id: str, inbox: str) -> None:
         """Cancel a request at the worker that accepted it just after it was given up."""
         if leaving.is_accepted:
             return
@@ -79,7 +79,7 @@ class Leavings:
         self._wait_on(token, leaving)
         cancel = Cancel(request_id=leaving.request_id, reason="client_disconnected")
         with suppress(BusUnavailable):
-            await self._bus.publish(cancel_subject(worker_id), cancel.SerializeToString(), headers={INBOX: inbox})
+            self._bus.send(cancel_subject(worker_id), cancel.SerializeToString(), headers={INBOX: inbox})
 
     def _wait_on(self, token: str, leaving: _Leaving) -> None:
         leaving.timer.cancel()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 
 from nats import errors
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError
 from nats.js.errors import Error as JetStreamError
 
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable, InternalError
 from llm_manager.kit.bus.connection import Bus
-from llm_manager.kit.bus.names import MESSAGE_ID
+from llm_manager.kit.bus.message import Message
+from llm_manager.kit.bus.names import MESSAGE_ID, NO_RESPONDERS, STATUS
 
 # An answer takes milliseconds; when the server dies it never comes, and a retry is folded if it was stored after all.
 _ATTEMPT_SECONDS = 1.0
@@ -45,14 +47,14 @@ async def publish_durable(
     pause, last_error = _FIRST_PAUSE_SECONDS, ""
     while True:
         remaining = deadline - loop.time()
-        if remaining <= 0 or not await bus.wait_connected(remaining):
+        if remaining <= 0 or not (bus.client.is_connected or await bus.wait_connected(remaining)):
             raise BusUnavailable(
                 f"An event for {subject!r} was not stored within {deadline_seconds:g} s "
                 f"(the bus is {bus.state}; {last_error or 'no attempt was made'}); check NATS and its JetStream."
             )
         try:
             attempt = min(_ATTEMPT_SECONDS, max(deadline - loop.time(), 0.001))
-            await bus.jetstream.publish(subject, payload, timeout=attempt, headers=sent)
+            _check(await bus.replies.ask(subject, payload, headers=sent, timeout_seconds=attempt))
         except BadRequestError as error:
             raise InternalError(f"The stream for {subject!r} refuses the event: {error}.") from error
         except (errors.Error, JetStreamError, TimeoutError) as error:
@@ -65,3 +67,14 @@ async def publish_durable(
 
 def _header_room(headers: Mapping[str, str] | None) -> int:
     return 256 + sum(len(key) + len(value.encode()) + 4 for key, value in (headers or {}).items())
+
+
+def _check(reply: Message) -> None:
+    """Raise what JetStream, or the server in its place, says against a message (PubAck of ADR-1)."""
+    if reply.data.startswith(b'{"stream":') and b'"error"' not in reply.data:
+        return
+    if (reply.headers or {}).get(STATUS) == NO_RESPONDERS:
+        raise NoStreamResponseError
+    answer = json.loads(reply.data)
+    if "error" in answer:
+        APIError.from_error(answer["error"])

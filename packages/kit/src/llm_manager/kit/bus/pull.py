@@ -21,6 +21,7 @@ from nats.js.errors import APIError
 
 from llm_manager.core.errors import BusUnavailable
 from llm_manager.kit.bus.connection import Bus
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import STATUS
 
 # A standing request is renewed after so long; one that got lost on the way costs no more than that.
@@ -54,7 +55,7 @@ class Pull:
         self._wanted = 0
         self._until = 0.0
         self._epoch = -1
-        self._waiting: deque[Msg] = deque()
+        self._waiting: deque[Message] = deque()
         self._error: APIError | None = None
         self._changed = asyncio.Event()
         # With fewer messages than that, the batch that is being gathered has nothing to do.
@@ -67,7 +68,7 @@ class Pull:
         """Start listening; nothing is asked for yet."""
         # A standing request dies with its connection; the next one must not wait until it would have expired.
         self._forget = self._bus.on_reconnect(self._changed.set)
-        self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._on_message)
+        self._subscription = await self._bus.listen(f"{self._inbox}.*", self._on_message)
 
     async def close(self) -> None:
         """Stop listening, and give back at once what no batch has taken."""
@@ -78,14 +79,16 @@ class Pull:
                 await self._subscription.unsubscribe()
         while self._waiting:
             with suppress(errors.Error):
-                await self._waiting.popleft().nak()
+                self._bus.client.send(self._waiting.popleft().reply, Msg.Ack.Nak)
 
     def stop(self) -> None:
         """Make `batch` return with what is there."""
         self._is_stopped = True
         self._changed.set()
 
-    async def batch(self, size: int, max_wait_seconds: float, *, busy_wait_seconds: float | None = None) -> list[Msg]:
+    async def batch(
+        self, size: int, max_wait_seconds: float, *, busy_wait_seconds: float | None = None
+    ) -> list[Message]:
         """Return 1 to `size` messages; none only after `stop`.
 
         Args:
@@ -131,7 +134,7 @@ class Pull:
         if not self._bus.client.is_connected:
             raise BusUnavailable("The connection was lost while waiting for messages.")
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(self, message: Message) -> None:
         if message.reply:
             self._wanted -= 1
             self._waiting.append(message)
@@ -142,7 +145,7 @@ class Pull:
             self._take_status((message.headers or {}).get(STATUS, ""), message)
         self._changed.set()
 
-    def _take_status(self, status: str, message: Msg) -> None:
+    def _take_status(self, status: str, message: Message) -> None:
         if status in _NOTHING_MORE:
             self._wanted = 0
         elif status != _HEARTBEAT:

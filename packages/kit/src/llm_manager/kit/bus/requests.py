@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 from nats import errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from llm_manager.core.errors import BusUnavailable, DeadlineExceeded
@@ -18,6 +17,7 @@ from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.frame_stream import Call, Ending, FrameStream
 from llm_manager.kit.bus.leavings import Leavings
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import CLAIM_CHECK, REQUEST_ID, TIMEOUT_MS
 
 __all__ = ["Ending", "FrameStream", "Requester"]
@@ -49,7 +49,7 @@ class Requester:
         return len(self._streams)
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._bus.subscribe(f"{self._inbox}.*", self._on_message)
+        self._subscription = await self._bus.listen(f"{self._inbox}.*", self._on_message)
         return self
 
     async def __aexit__(
@@ -119,14 +119,14 @@ class Requester:
         sent[TIMEOUT_MS] = str(remaining_ms)
         await self._bus.publish(call.subject, payload, headers=sent, reply=call.inbox)
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(self, message: Message) -> None:
         token = message.subject[self._prefix_length :]
         stream = self._streams.get(token)
         if stream is not None:
-            await stream.take(message)
+            stream.take(message)
             return
-        await self._leavings.take(token, message)
+        self._leavings.take(token, message)
         if message.reply:
             # The answer was given up; a worker that probes the inbox learns it by any reply.
             with suppress(BusUnavailable):
-                await self._bus.publish(message.reply, b"")
+                self._bus.send(message.reply, b"")

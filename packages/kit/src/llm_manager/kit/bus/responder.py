@@ -12,7 +12,6 @@ from typing import Self
 import structlog
 from google.protobuf.message import DecodeError
 from nats import errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Cancel
@@ -21,6 +20,7 @@ from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.discovery import Discovery, subjects_of
 from llm_manager.kit.bus.frame_sink import FrameSink
+from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import INBOX, REQUEST_ID, TIMEOUT_MS, cancel_subject
 from llm_manager.kit.bus.serving import ACCOUNTING_SECONDS, Handler, IncomingRequest, Serving
 
@@ -101,12 +101,12 @@ class Responder:
 
     async def __aenter__(self) -> Self:
         self._controls = [
-            await self._bus.subscribe(f"{self._probe_inbox}.*", self._on_probe_reply),
-            await self._bus.subscribe(cancel_subject(self._worker_id), self._on_cancel),
+            await self._bus.listen(f"{self._probe_inbox}.*", self._on_probe_reply),
+            await self._bus.listen(cancel_subject(self._worker_id), self._on_cancel),
         ]
         self._ticker = asyncio.create_task(self._tick(), name=f"bus-heartbeats-{self._worker_id}")
         for subject in self._subjects:
-            self._requests.append(await self._bus.subscribe(subject, self._on_request, queue=self._queue))
+            self._requests.append(await self._bus.listen(subject, self._on_request, queue=self._queue))
         await self._discovery.start()
         return self
 
@@ -142,7 +142,7 @@ class Responder:
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_seconds)
 
-    async def _on_request(self, message: Msg) -> None:
+    def _on_request(self, message: Message) -> None:
         if not message.reply:
             log.warning("bus_request_without_reply", subject=message.subject)
             return
@@ -157,7 +157,7 @@ class Responder:
         try:
             request = self._admit(message)
         except LlmManagerError as refusal:
-            await sink.end(refusal)
+            sink.refuse(refusal)
             return
         serving = Serving(request, sink, self._claims, self._counts[message.subject], inbox=message.reply)
         self._servings[token] = serving
@@ -170,7 +170,7 @@ class Responder:
             self._doubt_until = now + _OLD_REQUESTS_SECONDS
         return now < self._doubt_until
 
-    def _admit(self, message: Msg) -> IncomingRequest:
+    def _admit(self, message: Message) -> IncomingRequest:
         if self._is_draining:
             raise Draining("This worker is shutting down; another one will take the request if it is sent again.")
         if len(self._servings) >= self._max_in_flight:
@@ -194,7 +194,7 @@ class Responder:
             headers=headers,
         )
 
-    async def _on_cancel(self, message: Msg) -> None:
+    def _on_cancel(self, message: Message) -> None:
         try:
             cancel = Cancel.FromString(message.data)
         except DecodeError:
@@ -211,7 +211,7 @@ class Responder:
             if serving.request.request_id == request_id and inbox in {None, serving.inbox}
         ]
 
-    async def _on_probe_reply(self, message: Msg) -> None:
+    def _on_probe_reply(self, message: Message) -> None:
         serving = self._servings.get(message.subject[len(self._probe_inbox) + 1 :])
         if serving is not None and serving.sink.is_reader_gone(message):
             serving.cancel("requester_gone")

@@ -9,14 +9,14 @@ from contextlib import suppress
 import msgspec
 import structlog
 from nats import errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from llm_manager.core.errors import LlmManagerError
+from llm_manager.kit.bus.lean import LeanClient
+from llm_manager.kit.bus.message import Message
 
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 60.0
-_TOKENS_WITHOUT_DOMAIN = 9
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Settlement:
         self,
         handler: BatchHandler,
         *,
-        client: Client,
+        client: LeanClient,
         name: str,
         ack_wait_seconds: float,
         max_deliveries: int,
@@ -54,11 +54,12 @@ class Settlement:
         self._max_deliveries = max_deliveries
         self._on_poison = on_poison
 
-    async def settle(self, batch: Sequence[Msg]) -> None:
+    async def settle(self, batch: Sequence[Message]) -> None:
         """Handle a batch; every message is acknowledged, comes back later, or is terminated as poison."""
         error = await self._try(batch)
         if error is None:
-            await acknowledge(self._client, batch)
+            for message in batch:
+                self._answer(message, b"")
         elif len(batch) == 1:
             await self._refuse(batch[0], error)
         elif _is_outage(error):
@@ -69,13 +70,13 @@ class Settlement:
             for message in batch:
                 await self.settle([message])
 
-    async def _try(self, batch: Sequence[Msg]) -> Exception | None:
+    async def _try(self, batch: Sequence[Message]) -> Exception | None:
         deliveries = [_delivered(message) for message in batch]
         task = asyncio.ensure_future(self._handler(deliveries))
         try:
             while not (await asyncio.wait({task}, timeout=self._keep_seconds))[0]:
                 for message in batch:
-                    await _answer(message.in_progress())
+                    self._answer(message, Msg.Ack.Progress)
             await task
         except Exception as error:  # noqa: BLE001  # whatever the handler raises, the messages are not lost
             return error
@@ -83,7 +84,7 @@ class Settlement:
             task.cancel()
         return None
 
-    async def _refuse(self, message: Msg, error: Exception) -> None:
+    async def _refuse(self, message: Message, error: Exception) -> None:
         delivered = _delivered(message)
         if self._on_poison is not None and not _is_outage(error) and delivered.deliveries >= self._max_deliveries:
             try:
@@ -92,7 +93,7 @@ class Settlement:
                 log.exception("bus_poison_not_set_aside", consumer=self._name, subject=delivered.subject)
             else:
                 log.error("bus_poison_set_aside", consumer=self._name, subject=delivered.subject, error=str(error))
-                await _answer(message.term())
+                self._answer(message, Msg.Ack.Term)
                 return
         delay = min(_FIRST_DELAY_SECONDS * 2 ** min(delivered.deliveries - 1, 16), _LONGEST_DELAY_SECONDS)
         log.warning(
@@ -103,52 +104,22 @@ class Settlement:
             delay_seconds=delay,
             error=str(error),
         )
-        await _answer(message.nak(delay=delay))
+        self._answer(message, Msg.Ack.Nak + b" " + msgspec.json.encode({"delay": int(delay * 1e9)}))
+
+    def _answer(self, message: Message, answer: bytes) -> None:
+        # An answer that does not reach the server is as good as none: the message comes again.
+        with suppress(errors.Error):
+            self._client.send(message.reply, answer)
 
 
 def _is_outage(error: Exception) -> bool:
     return isinstance(error, LlmManagerError) and error.retryable
 
 
-def _delivered(message: Msg) -> Delivered:
+def _delivered(message: Message) -> Delivered:
     return Delivered(
         data=message.data,
         headers=message.headers or {},
         subject=message.subject,
-        deliveries=deliveries(message.reply),
+        deliveries=message.delivery.deliveries,
     )
-
-
-def deliveries(reply: str) -> int:
-    """Return how often a message was delivered, from its reply subject: nats-py's own way reads all of it.
-
-    Source: NATS ADR-15: `$JS.ACK.<stream>.<consumer>.<deliveries>.…`, nine tokens, or with domain and account before
-    the stream.
-    """
-    tokens = reply.split(".")
-    return int(tokens[4 if len(tokens) == _TOKENS_WITHOUT_DOMAIN else 6])
-
-
-async def acknowledge(client: Client, batch: Sequence[Msg]) -> None:
-    """Acknowledge a batch in one write; while there is no connection, message by message, as nats-py buffers them.
-
-    The one place that uses what nats-py 2.16 does not offer: its `ack` is three coroutines for a message.
-    """
-    if not client.is_connected:
-        for message in batch:
-            await _answer(message.ack())
-        return
-    with suppress(errors.Error):
-        await client._send_command(b"".join([_ack(message.reply) for message in batch]))  # pyright: ignore[reportPrivateUsage]
-        await client._flush_pending()  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
-
-
-def _ack(reply: str) -> bytes:
-    # an empty message to the reply subject
-    return f"PUB {reply}  0\r\n\r\n".encode()
-
-
-async def _answer(answer: Awaitable[None]) -> None:
-    # An answer that does not reach the server is as good as none: the message comes again.
-    with suppress(errors.Error):
-        await answer

@@ -1,0 +1,130 @@
+"""nats-py's client with a fast lane: plain calls for what is received, one write for what is sent.
+
+Connecting, TLS, authorization, reconnecting and the administration of JetStream stay nats-py's. This file is the one
+place that uses what nats-py 2.16 does not offer publicly; `tests/bus/test_lean.py` fails when that changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from nats import errors
+from nats.aio.client import PING_PROTO, Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from llm_manager.kit.bus.message import Message, publication, write_headers
+from llm_manager.kit.bus.transport import LaneTransport, OnMessage
+
+# pyright: reportPrivateUsage=false
+
+
+class LeanClient(Client):
+    """What one turn of the loop sends leaves in one write at its end: one for each costs the server five times as much.
+
+    nats-py has a task, a queue and a future for that, which cost more than the write. So a PING also stands behind what
+    was published and subscribed before it: in nats-py 2.16 it passes its own buffer, and `flush` returned, and `drain`
+    stopped listening, before the server had seen the SUB or UNSUB before it (seen in tests that kill servers, 2026-11).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._is_due = False
+        self._lane: dict[bytes, OnMessage] = {}
+        self._socket = self._transport = LaneTransport(self._lane)
+
+    async def listen(self, subject: str, on_message: OnMessage, *, queue: str = "") -> Subscription:
+        """Call `on_message` for every message, where it is read from the socket: it must not block."""
+
+        async def early(message: Msg) -> None:
+            # came while the server's confirmation was on its way to the lines below
+            head = write_headers(message.headers) if message.headers else None
+            on_message(Message(message.subject, message.reply, message.data, head))
+
+        # the library leaves the type of its `future` parameter open, which is not used here
+        subscription = await self.subscribe(subject, queue=queue, cb=early)  # pyright: ignore[reportUnknownMemberType]
+        self._lane[b"%d" % subscription._id] = on_message
+        return subscription
+
+    def send(self, subject: str, payload: bytes, *, reply: str = "", head: bytes | None = None) -> None:
+        """Publish without waiting; while there is no connection it is kept until there is one, up to 2 MiB.
+
+        Args:
+            head: a block of headers, see `message.write_headers`.
+
+        Raises:
+            ConnectionClosedError: for good.
+            OutboundBufferLimitError: too much is kept already.
+        """
+        if self.is_closed:
+            raise errors.ConnectionClosedError
+        self._put(publication(subject, payload, reply=reply, head=head))
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether the server does not take what was sent: who sends large messages waits for `unchoked`."""
+        return self._socket.is_choked
+
+    async def unchoked(self) -> None:
+        """Wait until the server takes what was sent, or the connection is lost.
+
+        Raises:
+            ConnectionClosedError: it is lost.
+        """
+        try:
+            await self._socket.drain()
+        except OSError as error:
+            raise errors.ConnectionClosedError from error
+
+    def _put(self, command: bytes) -> None:
+        if not self.is_connected and self._pending_data_size + len(command) > self._max_pending_size:
+            raise errors.OutboundBufferLimitError
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._write_due)
+
+    def _write_due(self) -> None:
+        self._is_due = False
+        if self.is_connected:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if self._pending:
+            self._socket.writelines(self._pending)
+            self._pending.clear()
+            self._pending_data_size = 0
+
+    async def close(self) -> None:
+        """Close after what was sent has left; without a connection nothing can leave, and it is dropped."""
+        if not self.is_connected:
+            self._pending.clear()
+            self._pending_data_size = 0
+        await super().close()
+
+    # in place of nats-py's own
+
+    async def _send_command(self, cmd: bytes, priority: bool = False) -> None:  # noqa: ARG002  # theirs
+        self._put(bytes(cmd))
+        if self._socket.is_choked:
+            await self.unchoked()
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:  # noqa: ARG002  # theirs
+        if self.is_connected:
+            self._write_pending()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        waiter = future or asyncio.get_running_loop().create_future()
+        self._pongs.append(waiter)  # pyright: ignore[reportUnknownMemberType]  # the library leaves its type open
+        # not held up by a server that takes nothing: that is what it is to find out
+        self._put(PING_PROTO)
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        self._lane.pop(b"%d" % sid, None)
+        super()._remove_sub(sid, max_msgs)
