@@ -127,6 +127,45 @@ async def test_a_handler_that_finishes_in_spite_of_the_cancel_is_believed(serve:
         assert await outcome(stream) == b"just made it"
 
 
+async def test_a_cancel_comes_too_late_for_a_handler_that_only_accounts(serve: Serve, open_: Open) -> None:
+    release = asyncio.Event()
+    requests: list[IncomingRequest] = []
+
+    async def handler(request: IncomingRequest, sink: FrameSink) -> bytes:
+        request.is_settling = True
+        requests.append(request)
+        await release.wait()
+        return b"accounted"
+
+    async with serve(handler), open_() as stream:
+        await until(lambda: bool(requests))
+        stream.cancel("client_disconnected")
+        await until(lambda: requests[0].cancel_reason == "client_disconnected")
+        release.set()
+        assert await outcome(stream) == b"accounted"
+
+
+async def test_accounting_that_takes_too_long_after_a_late_cancel_is_cut_off(
+    serve: Serve, open_: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ACCOUNTING_SECONDS", 0.05)
+    stopped = asyncio.Event()
+
+    async def handler(request: IncomingRequest, sink: FrameSink) -> bytes:
+        request.is_settling = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return b""
+
+    async with serve(handler), open_() as stream:
+        await until(lambda: bool(stream.worker_id))
+        stream.cancel("client_disconnected")
+        assert isinstance(await outcome(stream), RequestCancelled)
+        await asyncio.wait_for(stopped.wait(), 2)
+
+
 async def test_a_request_that_is_cancelled_before_it_runs_is_answered_at_once(
     bus: Bus, subject: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from nats.js.api import StreamInfo
 
@@ -39,6 +41,21 @@ async def test_event_of_an_outage_is_stored_when_the_bus_is_back(
             mortal_nats_server.kill()
             await recorder.record(UsageRecorded(event_id=uuid7(), app_id="app"))
             assert recorder.waiting == 1
+            mortal_nats_server.restart()
+            await until(lambda: not recorder.waiting, 10)
+        assert await stored(bus) == 1
+
+
+async def test_event_whose_recording_is_cut_off_is_stored_all_the_same(mortal_nats_server: NatsServer) -> None:
+    async with connect(mortal_nats_server.url, name="test") as bus:
+        await ensure_streams(bus)
+        async with Recorder(bus) as recorder:
+            mortal_nats_server.kill()
+            recording = asyncio.create_task(recorder.record(UsageRecorded(event_id=uuid7(), app_id="app")))
+            await asyncio.sleep(0.05)
+            recording.cancel()
+            await asyncio.wait({recording})
+            assert (recording.cancelled(), recorder.waiting) == (True, 1)
             mortal_nats_server.restart()
             await until(lambda: not recorder.waiting, 10)
         assert await stored(bus) == 1

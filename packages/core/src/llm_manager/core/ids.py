@@ -6,7 +6,6 @@ import base64
 import hashlib
 import secrets
 import time
-import uuid
 import zlib
 from dataclasses import dataclass
 from typing import NewType
@@ -25,8 +24,8 @@ def uuid7() -> str:
     """Return a UUIDv7: 48 bits of Unix milliseconds, then 74 random bits. Source: RFC 9562, section 5.7."""
     value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    digits = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _random(length: int) -> str:

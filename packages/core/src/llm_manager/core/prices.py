@@ -27,8 +27,7 @@ class CostState(StrEnum):
     UNPRICED = "unpriced"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLine:
+class PriceLine(msgspec.Struct, frozen=True):
     """One term of a cost: `amount_picousd = quantity * rate / 1e6`, rounded half to even."""
 
     bucket: str
@@ -42,8 +41,7 @@ class PriceLine:
         return self.amount_picousd == _amount(self.quantity, self.rate_picousd_per_million)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """The money of one attempt; `total_picousd` is None exactly when the state is unpriced."""
 
     state: CostState

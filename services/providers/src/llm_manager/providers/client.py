@@ -11,12 +11,12 @@ import io
 import ssl
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Literal, Protocol, Self
 from weakref import WeakSet
 
 import aiohttp
+import msgspec
 
 from llm_manager.core.errors import (
     LlmManagerError,
@@ -45,8 +45,7 @@ _WHAT: Mapping[LimitName, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Seconds; see proto inference/v1/infer.proto, Timeouts."""
 
     connect: float
@@ -56,8 +55,7 @@ class Limits:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCall:
+class HttpCall(msgspec.Struct, frozen=True):
     """One request; `headers` hold the credential, so the value is never printed."""
 
     method: str

@@ -94,7 +94,9 @@ class Consumer:
             outcome.fail(InternalError("The worker failed; its log of this request says more."))
             log.exception("attempt_failed", kind=job.target.kind, error_type=type(error).__name__)
         outcome.end()
-        detail = await self._settled(attribution, job, outcome)
+        # whatever comes now is too late to change anything
+        incoming.is_settling = True
+        detail = await self._settle(attribution, job, outcome)
         if outcome.error is not None:
             outcome.error.detail = detail
             raise outcome.error
@@ -115,15 +117,8 @@ class Consumer:
                 if span.is_recording():
                     _describe(span, outcome)
 
-    async def _settled(self, attribution: infer_pb2.Attribution, job: Job, outcome: Outcome) -> bytes:
-        """Record the attempt and return its Done. A cancellation that comes now is too late to change anything."""
-        settling = asyncio.ensure_future(self._settle(attribution, job, outcome))
-        try:
-            return await asyncio.shield(settling)
-        except asyncio.CancelledError:
-            return await settling
-
     async def _settle(self, attribution: infer_pb2.Attribution, job: Job, outcome: Outcome) -> bytes:
+        """Record the attempt and return its Done."""
         event: UsageRecorded | None = None
         report = outcome.report()
         if job.operation not in FREE_OPERATIONS and attribution.attempt_id:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from llm_manager.providers.dialects.port import Pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """The provider's id of the answer, and its fingerprint; empty where it gives none."""
 
     response_id: str = ""

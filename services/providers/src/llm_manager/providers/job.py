@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from llm_manager.core.errors import LlmManagerError, RequestCancelled, UpstreamTimeout, UpstreamUnreachable
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
@@ -26,20 +27,18 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
 
 
-@dataclass(frozen=True, slots=True)
-class NativeBody:
+class NativeBody(msgspec.Struct, frozen=True):
     """A client's own body, in a dialect, and those of its headers that belong to it (lower-case names)."""
 
     dialect: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 JobInput = NativeBody | ChatInput | EmbeddingsInput | RerankInput | CountTokensInput | None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where to send it; see proto inference/v1/infer.proto. Timeouts in seconds, by name, where they differ."""
 
     provider: str
@@ -47,15 +46,14 @@ class Target:
     base_url: str
     credential: bytes
     upstream_model: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    timeouts: Mapping[str, float] = msgspec.field(default_factory=dict[str, float])
 
     def __repr__(self) -> str:
         return f"Target({self.provider}, {self.kind}, {self.upstream_model})"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One attempt to make. `input` is None exactly for the operation `models`.
 
     Args:
@@ -79,18 +77,17 @@ def _no_prompt() -> int:
     return 0
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """How an attempt went; filled while it runs, so that a cancelled one can be accounted for too."""
 
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started: float = field(default_factory=time.monotonic)
+    started_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    started: float = msgspec.field(default_factory=time.monotonic)
     state: AttemptState = AttemptState.OK
     error: LlmManagerError | None = None
     status: int = 0
     upstream_request_id: str = ""
-    upstream_headers: dict[str, str] = field(default_factory=dict[str, str])
-    warnings: list[str] = field(default_factory=list[str])
+    upstream_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    warnings: list[str] = msgspec.field(default_factory=list[str])
     identity: Identity | None = None
     first_token_seconds: float | None = None
     duration_seconds: float = 0.0

@@ -99,8 +99,15 @@ class Recorder:
 
     async def record(self, event: UsageRecorded) -> None:
         """Store an event, or keep it and try on when the bus does not take it in time."""
-        if await self._store(event, _DEADLINE_SECONDS):
-            return
+        try:
+            is_stored = await self._store(event, _DEADLINE_SECONDS)
+        except asyncio.CancelledError:
+            self._keep(event)
+            raise
+        if not is_stored:
+            self._keep(event)
+
+    def _keep(self, event: UsageRecorded) -> None:
         if len(self._waiting) >= _MAX_WAITING:
             EVENTS_LOST.inc()
             log.error("usage_event_lost", event_id=event.event_id, request_id=event.request_id)

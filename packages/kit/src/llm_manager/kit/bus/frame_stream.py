@@ -10,6 +10,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from llm_manager.contracts.bus.v1.frame_pb2 import Cancel, Failed, Frame
@@ -35,8 +36,7 @@ MAX_WAITING_FRAMES = 32_768
 _STALL_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What one request needs to know beside its payload."""
 
     subject: str

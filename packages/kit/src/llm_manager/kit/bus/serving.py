@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from llm_manager.core.errors import (
@@ -30,8 +30,7 @@ _DOUBT_SECONDS = 0.5
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class IncomingRequest:
+class IncomingRequest(msgspec.Struct):
     """One request at a worker.
 
     Args:
@@ -42,6 +41,8 @@ class IncomingRequest:
         headers: all headers, for example `traceparent`.
         cancel_reason: None until the handler is cancelled; then `client_disconnected`, `requester_gone`,
             `deadline_exceeded`, `slow_reader`, `worker_lost`, `shutdown`, or what the caller gave.
+        is_settling: the handler sets it when the work is over and only its accounting is left: a cancellation is too
+            late then, and only bounds the time for that.
     """
 
     subject: str
@@ -50,6 +51,7 @@ class IncomingRequest:
     deadline: float
     headers: Mapping[str, str]
     cancel_reason: str | None = None
+    is_settling: bool = False
 
 
 # Returns the payload of the done frame, or raises an LlmManagerError (with `detail` set if something is known in spite
@@ -92,7 +94,7 @@ class Serving:
             return
         self.request.cancel_reason = reason
         self._set_timer(ACCOUNTING_SECONDS, self._overrun)
-        if self._is_running:
+        if self._is_running and not self.request.is_settling:
             # A task that is cancelled before its first step never runs, and would send no terminal frame.
             self.task.cancel()
 

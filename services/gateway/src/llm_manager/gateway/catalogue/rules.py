@@ -244,7 +244,7 @@ def _target(provider: ProviderRecord, upstream_model: str, configuration: Config
         return target
     # what a person says about a model counts more than what was found out
     abilities = configuration.capabilities if configuration.capabilities is not None else probed
-    return replace(
+    return msgspec.structs.replace(
         target,
         configuration=configuration.name,
         tags=configuration.tags,

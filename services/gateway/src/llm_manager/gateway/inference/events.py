@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 
+import msgspec
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 
 from llm_manager.contracts.events.v1 import inference_events_pb2 as events_pb2
 from llm_manager.contracts.usage.v1 import event_pb2
@@ -78,8 +79,7 @@ class InferenceEvents:
             log.warning("inference_event_dropped", subject=subject, request_id=call.request_id, reason=error.code)
 
 
-@dataclass(frozen=True, slots=True)
-class LostAttempt:
+class LostAttempt(msgspec.Struct, frozen=True):
     """An attempt that no worker accounts for. `started_at` in Unix seconds.
 
     The source of `report` is NONE when it went to nobody, so that it cost nothing.

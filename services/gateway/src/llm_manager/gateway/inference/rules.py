@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
@@ -20,8 +21,7 @@ Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
 CHARACTERS_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class NativeBody:
+class NativeBody(msgspec.Struct, frozen=True):
     """A body in the client's dialect, which the provider speaks too.
 
     Args:
@@ -30,18 +30,16 @@ class NativeBody:
 
     dialect: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedInput:
+class EncodedInput(msgspec.Struct, frozen=True):
     """A neutral input that is already in the form of the contract, from another service."""
 
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ModelsQuery:
+class ModelsQuery(msgspec.Struct, frozen=True):
     """The question which models there are."""
 
 
@@ -49,16 +47,14 @@ NeutralInput = ChatInput | EmbeddingsInput | RerankInput | CountTokensInput
 Input = NativeBody | NeutralInput | EncodedInput | ModelsQuery
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who calls, after the key was checked."""
 
     app_id: str
     api_key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a call goes. `credential` is sealed; only workers open it.
 
     Args:
@@ -72,14 +68,13 @@ class Target:
     base_url: str = ""
     credential: bytes = b""
     configuration: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     adapts_parameters: bool = False
     dialects: Sequence[str] | None = None
-    profile: ModelProfile = field(default_factory=ModelProfile)
+    profile: ModelProfile = msgspec.field(default_factory=ModelProfile)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One admitted call.
 
     Args:
@@ -98,17 +93,15 @@ class Call:
     end_user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """What is known when the provider begins to answer a stream."""
 
     upstream_request_id: str = ""
-    upstream_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    upstream_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A piece of an answer: either neutral steps or documents in the client's dialect."""
 
     info: AnswerInfo | None = None
@@ -121,14 +114,13 @@ class Piece:
     opening: Opening | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a finished attempt used and cost."""
 
-    report: UsageReport = field(default_factory=UsageReport)
-    cost: Cost = field(default_factory=lambda: Cost(CostState.UNPRICED, None))
+    report: UsageReport = msgspec.field(default_factory=UsageReport)
+    cost: Cost = msgspec.field(default_factory=lambda: Cost(CostState.UNPRICED, None))
     upstream_request_id: str = ""
-    upstream_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    upstream_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     response_model: str = ""
     warnings: tuple[str, ...] = ()
 

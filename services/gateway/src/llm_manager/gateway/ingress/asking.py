@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import cast
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive
@@ -74,8 +74,7 @@ async def admitted(request: Request) -> Asked:
     return Asked(request, parts, caller, body)
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True):
     """An answer that has ended well. `native` is empty unless the provider speaks the client's dialect."""
 
     pieces: list[Piece]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
 from llm_manager.core.errors import LlmManagerError
@@ -16,8 +17,7 @@ from llm_manager.providers.dialects.policy import Policy
 NewId = Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamCall:
+class UpstreamCall(msgspec.Struct, frozen=True):
     """One HTTP request to a provider; `path` is below the base URL and may end in a query.
 
     Args:
@@ -29,19 +29,18 @@ class UpstreamCall:
     path: str
     body: bytes = b""
     prompt: Callable[[], int] = lambda: 0
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-@dataclass(slots=True)
-class Pieces:
+class Pieces(msgspec.Struct):
     """Steps of an answer, ready to be sent; at most one of the lists is filled, by the form that was asked for."""
 
     info: AnswerInfo | None = None
-    deltas: list[Delta] = field(default_factory=list[Delta])
-    native: list[bytes] = field(default_factory=list[bytes])
-    embeddings: list[Sequence[float]] = field(default_factory=list[Sequence[float]])
-    models: list[Model] = field(default_factory=list[Model])
-    rerank: list[RerankResult] = field(default_factory=list[RerankResult])
+    deltas: list[Delta] = msgspec.field(default_factory=list[Delta])
+    native: list[bytes] = msgspec.field(default_factory=list[bytes])
+    embeddings: list[Sequence[float]] = msgspec.field(default_factory=list[Sequence[float]])
+    models: list[Model] = msgspec.field(default_factory=list[Model])
+    rerank: list[RerankResult] = msgspec.field(default_factory=list[RerankResult])
     token_count: TokenCount | None = None
 
     def __bool__(self) -> bool:

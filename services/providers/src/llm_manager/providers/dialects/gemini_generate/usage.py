@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from llm_manager.core.facts import UsagePointers
 from llm_manager.core.usage import Usage, UsageReport
