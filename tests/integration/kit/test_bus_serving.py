@@ -250,6 +250,35 @@ async def test_frames_are_numbered_from_accepted_to_exactly_one_terminal(bus: Bu
     assert [frame.WhichOneof("body") for frame in frames] == ["accepted", *["message"] * 5, "done"]
 
 
+@pytest.mark.parametrize("is_failure", [False, True])
+async def test_messages_that_may_leave_with_the_next_keep_their_order(
+    bus: Bus, subject: str, serve: Serve, is_failure: bool
+) -> None:
+    release = asyncio.Event()
+
+    async def handler(request: IncomingRequest, sink: FrameSink) -> bytes:
+        await sink.send(b"1", with_next=True)
+        await sink.send(b"2")
+        await sink.send(b"3", with_next=True)
+        await sink.send(b"4", with_next=True)
+        await release.wait()
+        if is_failure:
+            raise RequestCancelled("no more")
+        return b"end"
+
+    async with serve(handler), RawCaller(bus) as caller:
+        await caller.send(subject)
+        await until(lambda: caller.waiting == 4)
+        await bus.client.flush()
+        assert caller.waiting == 4  # the fourth message waits for the end
+        release.set()
+        frames = await caller.frames()
+
+    assert [frame.sequence for frame in frames] == list(range(6))
+    assert [frame.message for frame in frames[1:5]] == [b"1", b"2", b"3", b"4"]
+    assert frames[5].WhichOneof("body") == ("failed" if is_failure else "done")
+
+
 async def test_nothing_can_be_sent_after_the_end(serve: Serve, open_: Open) -> None:
     sinks: list[FrameSink] = []
 

@@ -90,6 +90,11 @@ class RawCaller:
         headers = {REQUEST_ID: request_id, TIMEOUT_MS: str(timeout_ms)}
         await self._bus.publish(subject, b"", headers=headers, reply=self.inbox)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that have come and were not returned."""
+        return self._messages.qsize()
+
     async def frame(self) -> Frame:
         """Return the next frame."""
         async with asyncio.timeout(_PATIENCE_SECONDS):

@@ -75,7 +75,7 @@ class Consumer:
             nonlocal opening
             outcome.note_identity(pieces)
             try:
-                await sink.send(chunk_of(pieces, opening=opening))
+                await sink.send(chunk_of(pieces, opening=opening), with_next=not job.is_stream)
             except BodyTooLarge as error:
                 # As it stands it would tell the client that its request was too large.
                 raise UpstreamProtocolError(

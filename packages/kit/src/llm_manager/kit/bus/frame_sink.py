@@ -49,10 +49,16 @@ class FrameSink:
         # After a reconnect the reader may not be back yet; until it is known to be, nothing numbered is sent.
         self._settled_epoch = bus.epoch
         self._reprobe: _Reprobe | None = None
+        # the message that waits to leave with the next
+        self._held: bytes | None = None
         self.is_ended = False
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, *, with_next: bool = False) -> None:
         """Send one message; waits for the socket, and for the bus to come back.
+
+        Args:
+            with_next: it may leave together with the next message or the end, in one write: for the answer that is
+                whole with it, of whose reader nothing is expected before the end.
 
         Raises:
             BusUnavailable: the bus, or the reader, did not come back in time.
@@ -60,6 +66,15 @@ class FrameSink:
         """
         if self.is_ended:
             raise RuntimeError("the answer has ended")
+        if self._held is not None:
+            held, self._held = self._held, None
+            await self._send(held)
+        if with_next and len(message) <= self._claims.inline_limit:
+            self._held = message
+        else:
+            await self._send(message)
+
+    async def _send(self, message: bytes) -> None:
         if len(message) > self._claims.inline_limit:
             claim = await self._claims.deposit(message)
             await self._ready()
@@ -82,6 +97,9 @@ class FrameSink:
             body = outcome.detail if isinstance(outcome, LlmManagerError) else outcome
             claim = await self._claims.deposit(body) if len(body) > self._claims.inline_limit else None
             await self._ready()
+            if self._held is not None:
+                held, self._held = self._held, None
+                self._write(Frame(sequence=self._next, message=held))
             await self._emit(self._terminal(outcome, b"" if claim else body), claim=claim)
         except LlmManagerError as error:
             if isinstance(outcome, bytes) and not isinstance(error, BusUnavailable):
