@@ -30,6 +30,13 @@ async def _lost(bus: Bus) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _choke(bus: Bus) -> None:
+    """Send to a server that stands still until the buffers of the kernel, which grow, take no more either."""
+    while not bus.client.is_choked:
+        bus.send("a", bytes(900_000))
+        await asyncio.sleep(0.02)
+
+
 async def test_messages_come_whole_and_in_order(bus: Bus) -> None:
     heard: list[bytes] = []
     subject, sizes = bus.client.new_inbox(), [0, 1, 5_000, 70_000, 900_000, 3] * 20
@@ -63,8 +70,9 @@ async def test_an_unsubscribed_lane_hears_nothing_more(bus: Bus) -> None:
     subscription = await bus.listen(subject, heard.append)
     bus.send(subject, b"1")
     await bus.client.flush()
+    bus.send(subject, b"2")  # on its way back when the subscription ends
     await subscription.unsubscribe()
-    bus.send(subject, b"2")
+    bus.send(subject, b"3")
     await bus.client.flush()
 
     assert [message.data for message in heard] == [b"1"]
@@ -131,9 +139,7 @@ async def test_a_sender_that_waits_for_a_dead_server_is_told(mortal_nats_server:
     async with connect(mortal_nats_server.url, name="test") as bus:
         os.kill(mortal_nats_server.pid, signal.SIGSTOP)
         try:
-            while not bus.client.is_choked:
-                bus.send("a", bytes(900_000))
-                await asyncio.sleep(0)
+            await _choke(bus)
             waiting = asyncio.create_task(bus.unchoked())
             await asyncio.sleep(0.05)
             assert not waiting.done()
@@ -143,6 +149,18 @@ async def test_a_sender_that_waits_for_a_dead_server_is_told(mortal_nats_server:
         with pytest.raises(BusUnavailable):
             async with asyncio.timeout(10):
                 await waiting
+
+
+async def test_closing_does_not_wait_for_a_server_that_takes_nothing(mortal_nats_server: NatsServer) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        async with connect(mortal_nats_server.url, name="test") as bus:
+            os.kill(mortal_nats_server.pid, signal.SIGSTOP)
+            await _choke(bus)
+            begun = loop.time()
+        assert loop.time() - begun < 4  # 2 s for what was sent, and never the 5 s of a close that was given up
+    finally:
+        os.kill(mortal_nats_server.pid, signal.SIGCONT)
 
 
 @pytest.fixture

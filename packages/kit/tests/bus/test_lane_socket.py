@@ -90,7 +90,8 @@ async def test_what_comes_with_the_agreement_is_not_lost() -> None:
     socket.data_received(b"NG\r\n" + _FOR_LANE[0] + b"PING\r\nMSG a.2 7 _IN")
     assert await socket.readline() == b"PONG\r\n"
 
-    assert await socket.read() == b"PING\r\n"
+    async with asyncio.timeout(2):
+        assert await socket.read() == b"PING\r\n"
     socket.data_received(b"BOX.x 0\r\n\r\n")
     assert heard.messages == _expected()[:2]
 
