@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from fastapi import APIRouter, FastAPI
 from starlette.types import Message, Scope
@@ -77,17 +76,27 @@ class _Answer:
     ending = None
     done = b""
 
-    def __init__(self, told: Told, silence: asyncio.Event | None) -> None:
+    def __init__(self, told: Told, silence: asyncio.Event | None, on_cancelled: Callable[[], None]) -> None:
         self._told = told
+        self._waiting = list(told.pieces)
         self._silence = silence
+        self._on_cancelled = on_cancelled
 
-    async def pieces(self) -> AsyncIterator[Piece]:
-        for piece in self._told.pieces:
-            yield piece
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is asyncio.CancelledError:
+            self._on_cancelled()
+
+    async def pieces(self) -> list[Piece]:
+        if self._waiting:
+            return [self._waiting.pop(0)]
         if self._silence is not None:
             await self._silence.wait()
         if self._told.error is not None:
             raise self._told.error
+        return []
 
     def outcome(self) -> Outcome:
         return self._told.outcome
@@ -102,27 +111,22 @@ class FakeWorkers:
         self.cancelled: list[Call] = []
         self.silence: asyncio.Event | None = None
 
-    @asynccontextmanager
-    async def attempt(self, call: Call, *, attempt_id: str, number: int) -> AsyncGenerator[_Answer]:
+    def attempt(self, call: Call, *, attempt_id: str, number: int) -> _Answer:
         assert attempt_id
         assert number == 1
         self.calls.append(call)
-        try:
-            yield _Answer(self.told, self.silence)
-        except asyncio.CancelledError:
-            self.cancelled.append(call)
-            raise
+        return _Answer(self.told, self.silence, lambda: self.cancelled.append(call))
 
 
 class _Events:
     def __init__(self) -> None:
         self.ended: list[str] = []
 
-    async def started(self, call: Call, *, attempt_id: str, at: float) -> None:
+    def started(self, call: Call, *, attempt_id: str, at: float) -> None:
         assert at
         assert call.request_id
 
-    async def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
+    def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
         assert at
         assert attempts == 1
         assert duration_ms >= 0

@@ -47,6 +47,28 @@ async def test_large_requests_messages_and_results_travel_like_small_ones(bus: B
     assert await _claims_left(bus) == before
 
 
+async def test_what_came_before_a_large_message_is_neither_held_up_nor_lost_with_it(bus: Bus) -> None:
+    subject = f"llm.v1.infer.kind-{uuid7()}"
+
+    async def handler(_: IncomingRequest, sink: FrameSink) -> bytes:
+        await sink.send(b"one")
+        await sink.send(b"two")
+        await sink.send(THREE_MEGABYTES)
+        return b"end"
+
+    async with (
+        Responder(bus, worker_id=uuid7(), queue="providers", subjects=[subject], handler=handler, max_in_flight=10),
+        Requester(bus) as requester,
+        requester.stream(subject, b"", request_id="r", deadline_seconds=20) as stream,
+    ):
+        batches: list[list[bytes]] = []
+        while messages := await stream.arrived():
+            batches.append(messages)
+        assert stream.done == b"end"
+    assert batches[-1] == [THREE_MEGABYTES]
+    assert [message for batch in batches[:-1] for message in batch] == [b"one", b"two"]
+
+
 async def test_the_large_detail_of_a_failure_travels_too(bus: Bus) -> None:
     async def handler(request: IncomingRequest, sink: FrameSink) -> bytes:
         error = InternalError("failed")

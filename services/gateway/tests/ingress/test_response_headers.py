@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -10,7 +10,7 @@ from llm_manager.core.messages import ChatInput
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.gateway.http.exchange import Exchange
 from llm_manager.gateway.inference.rules import Call, Caller, Opening, Outcome, Target
-from llm_manager.gateway.inference.service import Run
+from llm_manager.gateway.inference.run import Run
 from llm_manager.gateway.ingress.response_headers import answer_headers, stream_headers
 
 OPENING = Opening(
@@ -49,15 +49,17 @@ def call(model: str = "gpt") -> Call:
 
 
 class _Ended:
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+    """A run that has ended well, on its second attempt."""
 
-    def outcome(self) -> Outcome:
-        return self._outcome
+    attempts = 2
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.call = call()
+        self.outcome = outcome
 
 
 def run(outcome: Outcome) -> Run:
-    return Run(call(), cast("Any", _Ended(outcome)), attempts=2)  # nothing but the end of an answer is asked
+    return cast("Run", _Ended(outcome))
 
 
 def texts(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

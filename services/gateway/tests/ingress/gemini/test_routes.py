@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import anyio
 import pytest
@@ -63,11 +62,21 @@ class _Answer:
     worker_id: str = "w1"
     ending: None = None
 
-    async def pieces(self) -> AsyncIterator[Piece]:
-        for piece in self.said:
-            if isinstance(piece, LlmManagerError):
-                raise piece
-            yield piece
+    def __post_init__(self) -> None:
+        self._waiting = list(self.said)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def pieces(self) -> list[Piece]:
+        if not self._waiting:
+            return []
+        piece = self._waiting.pop(0)
+        if isinstance(piece, LlmManagerError):
+            raise piece
+        return [piece]
 
     def outcome(self) -> Outcome:
         return Outcome(report=self.report)
@@ -81,17 +90,15 @@ class FakeWorkers:
     report: UsageReport = USAGE
     calls: list[Call] = field(default_factory=list[Call])
 
-    @asynccontextmanager
-    async def attempt(self, call: Call, **_: object) -> AsyncGenerator[_Answer]:
+    def attempt(self, call: Call, **_: object) -> _Answer:
         self.calls.append(call)
         if call.operation == "models":
-            yield _Answer([Piece(models=(Model(id="m1"),))], self.report)
-        else:
-            yield _Answer(self.said, self.report)
+            return _Answer([Piece(models=(Model(id="m1"),))], self.report)
+        return _Answer(self.said, self.report)
 
-    async def started(self, *_: object, **__: object) -> None: ...
+    def started(self, *_: object, **__: object) -> None: ...
 
-    async def completed(self, *_: object, **__: object) -> None: ...
+    def completed(self, *_: object, **__: object) -> None: ...
 
     def record(self, *_: object) -> None: ...
 

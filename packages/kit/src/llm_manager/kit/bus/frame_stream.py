@@ -136,25 +136,45 @@ class FrameStream:
         return self
 
     async def __anext__(self) -> bytes:
-        while True:
-            if self._items:
-                item = self._items.popleft()
-                if isinstance(item, bytes):
-                    self._size -= len(item)
-                    return item
-                return await self._redeem(item.name)
+        if not self._items and not await self._has_more():
+            raise StopAsyncIteration
+        item = self._items.popleft()
+        if isinstance(item, _Claim):
+            return await self._redeem(item.name)
+        self._size -= len(item)
+        return item
+
+    async def arrived(self) -> list[bytes]:
+        """Return every message that is here, at least one; none at the end. It raises what iterating raises."""
+        if not self._items and not await self._has_more():
+            return []
+        messages: list[bytes] = []
+        while self._items:
+            item = self._items[0]
+            if isinstance(item, _Claim):
+                # what came before it is not held up, nor lost when it cannot be fetched
+                return messages or [await anext(self)]
+            messages.append(item)
+            self._size -= len(item)
+            self._items.popleft()
+        return messages
+
+    async def _has_more(self) -> bool:
+        """Wait for a message; False at the end."""
+        while not self._items:
             if self._error is not None:
                 await self._complete_error()
                 raise self._error
             if self._done is not None:
                 if isinstance(self._done, _Claim):
                     self._done = await self._redeem(self._done.name)
-                raise StopAsyncIteration
+                return False
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+        return True
 
     def cancel(self, reason: str) -> None:
         """Ask the worker to stop; its terminal frame still follows, so go on reading for what was used so far.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -71,7 +71,7 @@ class Requester:
         request_id: str,
         deadline_seconds: float,
         headers: Mapping[str, str] | None = None,
-    ) -> AbstractAsyncContextManager[FrameStream]:
+    ) -> FrameStream:
         """Return the answer of one worker that listens on `subject`; entering it sends the request.
 
         Args:

@@ -135,8 +135,8 @@ class ModelDirectory:
         models: list[Model] = []
         try:
             async with self._at_once, self._client.attempt(call, attempt_id=uuid7(), number=1) as answer:
-                async for piece in answer.pieces():
-                    models.extend(piece.models)
+                while pieces := await answer.pieces():
+                    models.extend(model for piece in pieces for model in piece.models)
         except LlmManagerError as error:
             log.warning("models_not_discovered", provider=provider.name, code=error.code, reason=error.message)
             return None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import assert_never
+from types import TracebackType
+from typing import Self, assert_never
 
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
@@ -21,10 +20,25 @@ _GRACE_SECONDS = 1.0
 
 
 class Answer:
-    """The answer of one attempt, while it comes."""
+    """The answer of one attempt, while it comes. Entering it sends the attempt; leaving it early cancels it.
+
+    Raises:
+        LlmManagerError: see Requester.stream; out of entering and out of reading.
+    """
+
+    __slots__ = ("_stream",)
 
     def __init__(self, stream: FrameStream) -> None:
         self._stream = stream
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stream.__aexit__(kind, error, trace)
 
     @property
     def worker_id(self) -> str:
@@ -36,15 +50,13 @@ class Answer:
         """How the worker ends it, where it was left before its end."""
         return self._stream.ending
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """Yield the messages of the contract as they come (infer_pb2.Chunk)."""
-        async for message in self._stream:
-            yield message
+    async def messages(self) -> list[bytes]:
+        """Return the messages of the contract that are here (infer_pb2.Chunk), at least one; none at the end."""
+        return await self._stream.arrived()
 
-    async def pieces(self) -> AsyncIterator[Piece]:
-        """Yield the answer in neutral words as it comes."""
-        async for message in self._stream:
-            yield contract.piece_of(message)
+    async def pieces(self) -> list[Piece]:
+        """Return what is here of the answer in neutral words, at least one piece; none at the end."""
+        return [contract.piece_of(message) for message in await self._stream.arrived()]
 
     @property
     def done(self) -> bytes:
@@ -62,23 +74,18 @@ class WorkerClient:
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
 
-    @asynccontextmanager
-    async def attempt(self, call: Call, *, attempt_id: str, number: int) -> AsyncGenerator[Answer]:
-        """Send one attempt; leaving early cancels it at the worker.
-
-        Raises:
-            LlmManagerError: see Requester.stream; out of entering and out of the pieces.
-        """
+    def attempt(self, call: Call, *, attempt_id: str, number: int) -> Answer:
+        """Return the answer of one attempt; entering it sends the attempt."""
         headers: dict[str, str] = {}
         telemetry.inject(headers)
-        async with self._requester.stream(
+        stream = self._requester.stream(
             infer_subject(call.target.kind),
             _request(call, attempt_id, number).SerializeToString(),
             request_id=call.request_id,
             deadline_seconds=call.deadline_seconds + _GRACE_SECONDS,
             headers=headers,
-        ) as stream:
-            yield Answer(stream)
+        )
+        return Answer(stream)
 
 
 def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest:

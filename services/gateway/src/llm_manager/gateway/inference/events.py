@@ -39,7 +39,7 @@ class InferenceEvents:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def started(self, call: Call, *, attempt_id: str, at: float) -> None:
+    def started(self, call: Call, *, attempt_id: str, at: float) -> None:
         """Say that a call passed admission and goes to a worker; `at` in Unix seconds.
 
         The bus keeps the order of one connection, so this is stored before a worker can have the request.
@@ -55,9 +55,9 @@ class InferenceEvents:
             operation=call.operation,
             is_stream=call.is_stream,
         )
-        await self._publish(EVENT_STARTED, event.SerializeToString(), call)
+        self._publish(EVENT_STARTED, event.SerializeToString(), call)
 
-    async def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
+    def completed(self, call: Call, *, at: float, error_code: str, attempts: int, duration_ms: int) -> None:
         """Say that a call ended; `error_code` is empty when it ended well."""
         outcome = "ok" if not error_code else "cancelled" if error_code == "cancelled" else "error"
         event = events_pb2.InferenceCompleted(
@@ -69,11 +69,11 @@ class InferenceEvents:
             attempts=attempts,
             duration_ms=duration_ms,
         )
-        await self._publish(EVENT_COMPLETED, event.SerializeToString(), call)
+        self._publish(EVENT_COMPLETED, event.SerializeToString(), call)
 
-    async def _publish(self, subject: str, payload: bytes, call: Call) -> None:
+    def _publish(self, subject: str, payload: bytes, call: Call) -> None:
         try:
-            await self._bus.publish(subject, payload)
+            self._bus.send(subject, payload)
         except LlmManagerError as error:
             # the ledger is the truth; an event that cannot be told now is not worth failing a call for
             log.warning("inference_event_dropped", subject=subject, request_id=call.request_id, reason=error.code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from functools import cache
 from hashlib import sha256
 from typing import cast
@@ -34,7 +33,7 @@ from llm_manager.gateway.inference.rules import (
     client_deadline,
     tokens_of,
 )
-from llm_manager.gateway.inference.service import Run
+from llm_manager.gateway.inference.run import Run
 from llm_manager.gateway.ingress.opaque import is_carried_in
 from llm_manager.gateway.ingress.prompt import prompt_characters
 from llm_manager.gateway.ingress.response_headers import answer_headers, stream_headers
@@ -165,7 +164,7 @@ class Asked:
         """Count the prompt, for the estimate of a lost attempt."""
         return prompt_characters(self.body)
 
-    def run(self, call: Call) -> AbstractAsyncContextManager[Run]:
+    def run(self, call: Call) -> Run:
         """Hand the call over to a worker."""
         self.exchange.hand_over()
         return self.parts.inference.run(call, input_characters=self.input_characters)
@@ -177,12 +176,11 @@ class Asked:
             LlmManagerError: the attempt failed, or the client went away.
         """
         pieces: list[Piece] = []
-        native: list[bytes] = []
         async with WhileConnected(self.receive), self.run(call) as run:
-            async for piece in run.pieces():
-                pieces.append(piece)
-                native.extend(piece.native)
+            while arrived := await run.arrived():
+                pieces += arrived
         self.exchange.take_back()
+        native = [document for piece in pieces for document in piece.native]
         if isinstance(call.input, NativeBody) and len(native) != 1:
             raise UpstreamProtocolError(f"The provider's answer has {len(native)} bodies instead of one; retry.")
         return WholeAnswer(pieces, native[0] if native else b"", run)

@@ -7,7 +7,7 @@ import re
 from llm_manager.gateway.errors import Headers, forwarded_headers
 from llm_manager.gateway.http.exchange import Exchange
 from llm_manager.gateway.inference.rules import Call, Opening
-from llm_manager.gateway.inference.service import Run
+from llm_manager.gateway.inference.run import Run
 from llm_manager.gateway.ingress.money import usd
 
 _PREFIX = b"x-llm-manager-"

@@ -15,7 +15,8 @@ from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http.edge import Drain
 from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation, tokens_of
-from llm_manager.gateway.inference.service import Inference, Run
+from llm_manager.gateway.inference.run import Run
+from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.ingress.decoding import MAX_MODEL_CHARACTERS
 from llm_manager.kit.wire.questions import chat_from_proto
 

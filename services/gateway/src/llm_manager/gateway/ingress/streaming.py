@@ -14,7 +14,8 @@ from llm_manager.gateway.errors import Headers
 from llm_manager.gateway.http.body import WhileConnected
 from llm_manager.gateway.http.exchange import exchange_of
 from llm_manager.gateway.inference.rules import Call, Opening
-from llm_manager.gateway.inference.service import Inference, Run
+from llm_manager.gateway.inference.run import Run
+from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.ingress.writer import AnswerWriter
 
 # A client that takes nothing for so long while bytes wait for it is taken for gone.
@@ -67,10 +68,11 @@ class EventStreamResponse(Response):
 
     async def _pass_on(self, run: Run, wire: _Wire) -> None:
         writer = self._stream.writer
-        async for piece in run.pieces():
-            if piece.opening is not None:
-                wire.opening = piece.opening
-            data = writer.write(piece)
+        while pieces := await run.arrived():
+            if wire.opening is None:
+                wire.opening = pieces[0].opening
+            # what has come together leaves together
+            data = b"".join(map(writer.write, pieces))
             run.output_characters = writer.characters
             if data:
                 await wire.send(data)
