@@ -33,6 +33,7 @@ from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempt, LostAttempts
 from llm_manager.gateway.inference.rules import Call, Outcome, Piece
 from llm_manager.gateway.inference.service import Inference
+from llm_manager.gateway.keys.rules import KnownCallers
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 
 # Any: bodies are JSON of any shape
@@ -182,7 +183,7 @@ class FakeGateway:
             ),
             models=ModelDirectory(cast("Catalogue", catalogue), client, facts=facts.get),
             limits=Limits(max_body_bytes=100_000, heartbeat_seconds=heartbeat_seconds, request_timeout_seconds=600),
-            pepper=_PEPPER,
+            known_callers=KnownCallers(pepper=_PEPPER),
         )
         self.app = FastAPI(redirect_slashes=False)
         errors.install(self.app)

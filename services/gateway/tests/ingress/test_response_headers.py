@@ -70,7 +70,7 @@ def texts(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def test_a_stream_says_what_is_known_before_its_first_byte() -> None:
-    exchange = Exchange("r")
+    exchange = Exchange()
     exchange.hand_over()
     about = {
         "content-type": "text/event-stream",
@@ -92,7 +92,7 @@ def test_a_whole_answer_says_what_it_cost() -> None:
         upstream_headers=OPENING.upstream_headers,
         warnings=OPENING.warnings,
     )
-    assert texts(answer_headers(run(outcome), Exchange("r"))) == {
+    assert texts(answer_headers(run(outcome), Exchange())) == {
         "x-llm-manager-provider": "openai",
         "x-llm-manager-model": "gpt",
         "x-llm-manager-attempts": "2",
@@ -103,15 +103,15 @@ def test_a_whole_answer_says_what_it_cost() -> None:
 
 @pytest.mark.requirement("L-9")
 def test_an_unknown_cost_is_not_said_to_be_nothing() -> None:
-    assert "x-llm-manager-cost" not in texts(answer_headers(run(Outcome()), Exchange("r")))
+    assert "x-llm-manager-cost" not in texts(answer_headers(run(Outcome()), Exchange()))
     free = Outcome(cost=Cost(CostState.PRICED, 0))
-    assert float(texts(answer_headers(run(free), Exchange("r")))["x-llm-manager-cost"]) == 0
+    assert float(texts(answer_headers(run(free), Exchange()))["x-llm-manager-cost"]) == 0
 
 
 def test_nothing_that_a_client_or_a_provider_writes_ends_a_header() -> None:
-    headers = texts(stream_headers(call("a\r\nb c" + "d" * 600), Exchange("r"), "text/plain", None))
+    headers = texts(stream_headers(call("a\r\nb c" + "d" * 600), Exchange(), "text/plain", None))
     assert headers["x-llm-manager-model"] == "a??b?c" + "d" * 506
     bad = Opening(upstream_request_id="a\nb", warnings=("w" * 2000,))
-    said = texts(stream_headers(call(), Exchange("r"), "text/plain", bad))
+    said = texts(stream_headers(call(), Exchange(), "text/plain", bad))
     assert "x-llm-manager-upstream-request-id" not in said
     assert len(said["x-llm-manager-warning"]) == 1000

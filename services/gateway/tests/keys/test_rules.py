@@ -10,7 +10,7 @@ from llm_manager.core.errors import AuthenticationFailed, StoreUnavailable
 from llm_manager.core.ids import hash_api_key, new_api_key
 from llm_manager.gateway.catalogue.rules import AppRecord, KeyRecord, Snapshot
 from llm_manager.gateway.inference.rules import Caller
-from llm_manager.gateway.keys.rules import authenticate
+from llm_manager.gateway.keys.rules import KnownCallers, authenticate
 
 PEPPER = b"p" * 32
 KEY = new_api_key()
@@ -62,6 +62,27 @@ def test_a_store_that_is_away_makes_no_401() -> None:
     with pytest.raises(StoreUnavailable):
         _check(stranger, Snapshot.of([], is_complete=False))
     assert _check(f"Bearer {KEY.token}", is_current=False).app_id == "a"
+
+
+def test_a_good_key_is_known_until_the_catalogue_changes() -> None:
+    known, header = KnownCallers(pepper=PEPPER), f"Bearer {KEY.token}"
+    assert known.caller(header, SNAPSHOT, is_current=True) is known.caller(header, SNAPSHOT, is_current=True)
+    for changed in (
+        SNAPSHOT.without(RECORD),
+        SNAPSHOT.changed(AppRecord(id="a", revision=2, name="d", is_enabled=False)),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            known.caller(header, changed, is_current=True)
+        assert known.caller(header, SNAPSHOT, is_current=True).app_id == "a"
+
+
+def test_what_is_no_good_key_is_never_known() -> None:
+    known = KnownCallers(pepper=PEPPER)
+    known.caller(f"Bearer {KEY.token}", SNAPSHOT, is_current=True)
+    for header in (None, "", KEY.token, f"Bearer {KEY.token}x", f"Bearer {new_api_key().token}"):
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed):
+                known.caller(header, SNAPSHOT, is_current=True)
 
 
 def test_a_check_costs_microseconds() -> None:

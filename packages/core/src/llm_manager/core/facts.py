@@ -7,10 +7,11 @@ of several pointers the first that finds something wins.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -335,7 +336,12 @@ class Facts(_Facts, frozen=True, kw_only=True):
 
 
 def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(model, pattern) for pattern in patterns)
+    return bool(patterns) and _any_of(patterns).match(model) is not None
+
+
+@cache  # the facts hold a few dozen lists
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def parse_facts(text: str, *, name: str) -> Facts:

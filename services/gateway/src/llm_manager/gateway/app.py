@@ -32,7 +32,7 @@ from llm_manager.gateway.ingress.responses.store import ResponseStore
 from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
 from llm_manager.gateway.keys import endpoints as keys
-from llm_manager.gateway.keys.rules import PEPPER_PURPOSE
+from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, KnownCallers
 from llm_manager.gateway.keys.service import KeyService
 from llm_manager.gateway.keys.store import KeyStore
 from llm_manager.gateway.parts import PARTS, Limits, Parts
@@ -198,7 +198,7 @@ async def _build(
         inference=Inference(client, InferenceEvents(bus), lost, facts=facts.get),
         models=ModelDirectory(catalogue, client, facts=facts.get),
         limits=Limits(settings.max_body_bytes, settings.heartbeat_seconds, settings.request_timeout_seconds),
-        pepper=pepper,
+        known_callers=KnownCallers(pepper=pepper),
     )
     PARTS.put(app, parts)
     keys.KEYS.put(app, KeyService(KeyStore(database), catalogue, pepper=pepper))

@@ -9,7 +9,7 @@ from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.inference.service import Inference
-from llm_manager.gateway.keys.rules import authenticate
+from llm_manager.gateway.keys.rules import KnownCallers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Parts:
     inference: Inference
     models: ModelDirectory
     limits: Limits
-    pepper: bytes
+    known_callers: KnownCallers
 
     def caller(self, authorization: str | None) -> Caller:
         """Check an API key; see keys.rules.authenticate."""
         catalogue = self.catalogue
-        return authenticate(authorization, catalogue.snapshot, pepper=self.pepper, is_current=catalogue.is_current)
+        return self.known_callers.caller(authorization, catalogue.snapshot, is_current=catalogue.is_current)
 
 
 PARTS: Built[Parts] = Built("parts")

@@ -29,6 +29,7 @@ from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.ingress.gemini.endpoints import ROUTERS
 from llm_manager.gateway.ingress.gemini.routing import ERROR_RULES
 from llm_manager.gateway.ingress.openai import endpoints as openai
+from llm_manager.gateway.keys.rules import KnownCallers
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.kit.sse import SseDecoder
 
@@ -137,7 +138,7 @@ def _app(workers: FakeWorkers) -> FastAPI:
         inference=Inference(fake, fake, fake, facts=facts.get),
         models=ModelDirectory(catalogue, fake, facts=facts.get),
         limits=Limits(max_body_bytes=100_000, heartbeat_seconds=10, request_timeout_seconds=60),
-        pepper=PEPPER,
+        known_callers=KnownCallers(pepper=PEPPER),
     )
     PARTS.put(app, parts)
     return app

@@ -5,38 +5,38 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from starlette.requests import Request
 from starlette.types import Receive
 
 from llm_manager.core.errors import BodyTooLarge, InvalidRequest, RequestCancelled, UnsupportedMediaType
 from llm_manager.gateway.http.cycle import Cycle
+from llm_manager.gateway.http.exchange import Exchange
 
 # A client that is still sending does not read; this much of what is too large is taken off the wire before the
 # refusal, so that most clients see it instead of a reset connection.
 _DISCARD_FACTOR, _DISCARD_SECONDS = 2, 2.0
 
 
-async def read_json_body(request: Request, *, max_bytes: int) -> bytes:
-    """Return the body.
+async def read_json_body(exchange: Exchange, receive: Receive, *, max_bytes: int) -> bytes:
+    """Return the body of the request behind an exchange.
 
     Raises:
         UnsupportedMediaType: it is not said to be JSON.
         BodyTooLarge: more than `max_bytes`, by its stated length or while it comes.
         RequestCancelled: the client went away while sending.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         shown = content_type[:100] or "nothing"
         raise UnsupportedMediaType(f"The content type is {shown!r}; send application/json.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if (exchange.header(b"content-encoding") or "identity").lower() != "identity":
         raise UnsupportedMediaType("The body is compressed; send it without content-encoding.")
-    stated = request.headers.get("content-length", "0")
+    stated = exchange.header(b"content-length") or "0"
     if not stated.isdecimal():
         raise InvalidRequest("The content-length is not a number.")
     if int(stated) > max_bytes:
-        await _discard(request.receive, max_bytes * _DISCARD_FACTOR)
+        await _discard(receive, max_bytes * _DISCARD_FACTOR)
         raise _too_large(max_bytes)
-    return await _read(request.receive, max_bytes)
+    return await _read(receive, max_bytes)
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:

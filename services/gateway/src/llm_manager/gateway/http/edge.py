@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from llm_manager.core.errors import Draining, InternalError, LlmManagerError, RequestCancelled
 from llm_manager.gateway.errors import Headers, error_headers
 from llm_manager.gateway.http.error_shapes import ErrorRule, shape_of
-from llm_manager.gateway.http.exchange import Exchange, attach, request_id_of
+from llm_manager.gateway.http.exchange import Exchange, attach
 from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 
@@ -37,7 +37,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(request_id_of(scope))
+        exchange = Exchange(scope["headers"])
         attach(scope, exchange)
         with self._drain.counted():
             if not telemetry.tracer.is_enabled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from starlette.types import Scope
@@ -18,18 +18,38 @@ _LONGEST_ID = 128
 
 
 class Exchange:
-    """One request and its answer. Endpoints fill in what they learn."""
+    """One request and its answer. Endpoints fill in what they learn.
 
-    __slots__ = ("call", "error_code", "handed_over_seconds", "request_id", "started", "status", "waited_seconds")
+    Args:
+        headers: of the request, as ASGI has them.
+    """
 
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
+    __slots__ = (
+        "_headers",
+        "call",
+        "error_code",
+        "handed_over_seconds",
+        "request_id",
+        "started",
+        "status",
+        "waited_seconds",
+    )
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        # looked up ten times in each request; of a repeated one the first counts, as in Starlette
+        self._headers = dict(reversed(headers))
+        self.request_id = _own_id(self.header(b"x-request-id")) or uuid7()
         self.started = time.perf_counter()
         self.status = 0
         self.error_code = ""
         self.call: Call | None = None
         self.handed_over_seconds: float | None = None
         self.waited_seconds = 0.0
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header of the request, None when it has none of this lower-case name."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def hand_over(self) -> None:
         """Note that the request goes to a worker now; from here on the gateway waits."""
@@ -60,11 +80,7 @@ def exchange_in(scope: Mapping[str, object]) -> Exchange | None:
     return cast("Exchange | None", scope.get(_KEY))
 
 
-def request_id_of(scope: Scope) -> str:
-    """Take the client's own request id when it is short and printable, else make one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text = cast("bytes", value).decode("latin-1").strip()
-            if 0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
-                return text
-    return uuid7()
+def _own_id(said: str | None) -> str | None:
+    """Return the client's own request id when it is short and printable."""
+    text = (said or "").strip()
+    return text if 0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable() else None

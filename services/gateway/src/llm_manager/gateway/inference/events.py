@@ -45,11 +45,12 @@ class InferenceEvents:
         The bus keeps the order of one connection, so this is stored before a worker can have the request.
         """
         is_charged = call.operation not in FREE_OPERATIONS
+        instant = _instant(at)
         event = events_pb2.InferenceStarted(
-            attempt=_handed_over(call, attempt_id=attempt_id, number=1, at=at) if is_charged else None,
+            attempt=_handed_over(call, attempt_id=attempt_id, number=1, at=instant) if is_charged else None,
             ends_at=_instant(at + call.deadline_seconds),
             request_id=call.request_id,
-            at=_instant(at),
+            at=instant,
             app_id=call.caller.app_id,
             requested_model=call.requested_model,
             operation=call.operation,
@@ -188,13 +189,13 @@ class LostAttempts:
         )
 
 
-def _handed_over(call: Call, *, attempt_id: str, number: int, at: float) -> event_pb2.UsageRecorded:
+def _handed_over(call: Call, *, attempt_id: str, number: int, at: Timestamp) -> event_pb2.UsageRecorded:
     """Return what is known of an attempt before anybody has worked on it."""
     return event_pb2.UsageRecorded(
         event_id=attempt_id,
         request_id=call.request_id,
         attempt=number,
-        started_at=_instant(at),
+        started_at=at,
         app_id=call.caller.app_id,
         api_key_id=call.caller.api_key_id,
         requested_model=call.requested_model,
@@ -210,7 +211,9 @@ def _handed_over(call: Call, *, attempt_id: str, number: int, at: float) -> even
 
 
 def _recorded(attempt: LostAttempt) -> event_pb2.UsageRecorded:
-    event = _handed_over(attempt.call, attempt_id=attempt.attempt_id, number=attempt.number, at=attempt.started_at)
+    event = _handed_over(
+        attempt.call, attempt_id=attempt.attempt_id, number=attempt.number, at=_instant(attempt.started_at)
+    )
     is_cancelled = attempt.error_code == "cancelled"
     event.duration_ms = attempt.duration_ms
     event.state = event_pb2.ATTEMPT_STATE_CANCELLED if is_cancelled else event_pb2.ATTEMPT_STATE_ERROR

@@ -18,6 +18,7 @@ from llm_manager.core.errors import UpstreamProtocolError
 from llm_manager.core.facts import Dialect
 from llm_manager.core.http_headers import passing
 from llm_manager.core.messages import ChatInput
+from llm_manager.gateway.errors import Headers
 from llm_manager.gateway.http.body import WhileConnected, read_json_body
 from llm_manager.gateway.http.exchange import Exchange, exchange_of
 from llm_manager.gateway.inference.rules import (
@@ -41,7 +42,7 @@ from llm_manager.gateway.ingress.streaming import AnswerStream, EventStreamRespo
 from llm_manager.gateway.ingress.writer import AnswerWriter
 from llm_manager.gateway.parts import PARTS, Parts
 
-_COST_HEADER, _OFF = "x-llm-manager-cost", "off"
+_COST_HEADER, _OFF = b"x-llm-manager-cost", "off"
 _IDEMPOTENCY_KEY = "idempotency-key"
 
 
@@ -53,10 +54,10 @@ def caller_of(request: Request) -> Caller:
     Raises:
         AuthenticationFailed: there is none, or it is not good.
     """
-    headers = request.headers
-    authorization = headers.get("authorization")
+    exchange = exchange_of(request.scope)
+    authorization = exchange.header(b"authorization")
     if authorization is None:
-        key = headers.get("x-api-key") or headers.get("x-goog-api-key") or request.query_params.get("key")
+        key = exchange.header(b"x-api-key") or exchange.header(b"x-goog-api-key") or request.query_params.get("key")
         authorization = f"Bearer {key}" if key else None
     return PARTS.of(request).caller(authorization)
 
@@ -67,9 +68,9 @@ async def admitted(request: Request) -> Asked:
     Raises:
         LlmManagerError: the key is not good, or the body is too large, no JSON by its type, or breaks off.
     """
-    parts = PARTS.of(request)
-    caller = caller_of(request)
-    body = await read_json_body(request, max_bytes=parts.limits.max_body_bytes)
+    caller, parts = caller_of(request), PARTS.of(request)
+    exchange = exchange_of(request.scope)
+    body = await read_json_body(exchange, request.receive, max_bytes=parts.limits.max_body_bytes)
     return Asked(request, parts, caller, body)
 
 
@@ -95,7 +96,7 @@ class Asked:
         self.caller = caller
         self.exchange: Exchange = exchange_of(request.scope)
         self.receive: Receive = request.receive
-        self.with_cost = request.headers.get(_COST_HEADER, "").strip().lower() != _OFF
+        self.with_cost = (self.exchange.header(_COST_HEADER) or "").strip().lower() != _OFF
         self._headers = request.headers
 
     def call(
@@ -134,7 +135,7 @@ class Asked:
             requested_model=model,
             deadline_seconds=client_deadline(
                 limit_seconds=self.parts.limits.request_timeout_seconds,
-                read_timeout_header=self._headers.get("x-stainless-read-timeout"),
+                read_timeout_header=self.exchange.header(b"x-stainless-read-timeout"),
                 is_stream=is_stream,
             ),
             is_stream=is_stream,
@@ -150,6 +151,8 @@ class Asked:
     def _headers_for(self, target: Target) -> dict[str, str]:
         """Return those of the client's headers that the provider gets."""
         wanted = self.parts.inference.accepted_headers(target)
+        if not any(self.exchange.header(name.encode()) for name in wanted):
+            return {}
         said = passing({name: ",".join(self._headers.getlist(name)) for name in wanted}, is_wanted=bool)
         if key := said.get(_IDEMPOTENCY_KEY):
             # All apps share the provider's account: no app may get another's answer by guessing its key.
@@ -204,8 +207,17 @@ class Asked:
         )
 
 
-def json_response(body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+class _JsonResponse(Response):
+    """Starlette's response without the making of its headers, which costs a tenth of sending it."""
+
+    def __init__(self, body: bytes, headers: Headers) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        length = str(len(body)).encode()
+        self.raw_headers = [(b"content-length", length), (b"content-type", b"application/json"), *headers]
+
+
+def json_response(body: bytes, headers: Headers | None = None) -> Response:
     """Answer with JSON."""
-    response = Response(body, media_type="application/json")
-    response.raw_headers.extend(headers or ())
-    return response
+    return _JsonResponse(body, headers or [])
