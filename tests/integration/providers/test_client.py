@@ -2,17 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from http_servers import self_signed
 
 from llm_manager.core.errors import UpstreamProtocolError, UpstreamUnreachable
 from llm_manager.providers import client as client_module
@@ -85,23 +78,6 @@ async def test_certificate_that_nobody_signed_is_refused(tmp_path: Path) -> None
     async with server, HttpClient() as client:
         with pytest.raises(UpstreamUnreachable, match="TLS certificate"):
             await read_all(client, call(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(day).not_valid_after(day + timedelta(days=3650))
-    builder = builder.add_extension(
-        x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-    )
-    certificate = builder.sign(key, hashes.SHA256())
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "both.pem").write_bytes(certificate.public_bytes(Encoding.PEM) + private)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "both.pem")
-    return context
 
 
 async def test_leaving_before_the_end_closes_the_connection(upstream: FakeUpstream) -> None:

@@ -7,16 +7,15 @@ works on).
 from __future__ import annotations
 
 import asyncio
-import io
+import socket
 import ssl
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from types import SimpleNamespace, TracebackType
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Literal, Protocol, Self
-from weakref import WeakSet
 
-import aiohttp
 import msgspec
+from httptools import HttpParserError, HttpParserUpgrade
 
 from llm_manager.core.errors import (
     LlmManagerError,
@@ -26,14 +25,18 @@ from llm_manager.core.errors import (
     UpstreamUnreachable,
 )
 from llm_manager.kit.bus.claim_check import MAX_CLAIM_BYTES
+from llm_manager.providers.http1.address import address_of
+from llm_manager.providers.http1.connection import Connection
+from llm_manager.providers.http1.pool import Pool
+from llm_manager.providers.http1.reply import BrokenReply, Reply
+from llm_manager.providers.http1.request import head_of
+from llm_manager.providers.http1.unpacking import Unpacking, is_packed
 from llm_manager.providers.job import CONNECTION_LOST
 
 LimitName = Literal["connect", "headers", "first_token", "idle", "total"]
 # Of an answer, unpacked. What the bus does not carry as one message could go nowhere; 1 MiB is for its envelope.
-# aiohttp (3.14.5) unpacks what is read, 64 KiB at a time, so that kilobytes that unpack to gigabytes cost no more.
 MAX_BODY_BYTES = MAX_CLAIM_BYTES - 1024 * 1024
 _CONNECTIONS_PER_HOST = 1000
-_LARGE_BYTES = 1024 * 1024
 # Below the 60 s of common load balancers, so that no request meets a connection that the other side just closed.
 _KEEP_ALIVE_SECONDS = 20.0
 _WHAT: Mapping[LimitName, str] = {
@@ -96,8 +99,14 @@ class _Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = float("inf")
         self.tripped: LimitName | None = None
+        # whether something of the request has gone out
         self.is_sent = False
         self.expect("connect")
+
+    def note_sent(self) -> None:
+        """Start the wait for the answer, anew with everything that goes out."""
+        self.is_sent = True
+        self.expect("headers")
 
     def expect(self, name: LimitName) -> None:
         """Start the wait for something."""
@@ -139,15 +148,15 @@ class _Watch:
 class _HttpAnswer:
     """An answer over HTTP."""
 
-    def __init__(self, response: aiohttp.ClientResponse, watch: _Watch, title: str) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self._content = response.content
+    def __init__(self, reply: Reply, watch: _Watch, title: str) -> None:
+        self.status = reply.status
+        self.headers: Mapping[str, str] = reply.headers
+        encoding = reply.headers.get("content-encoding", "").strip().lower()
+        self._read = Unpacking(encoding, reply.read).read if is_packed(encoding) else reply.read
         self._watch = watch
         self._title = title
         self._size = 0
         self._next: LimitName = "idle"
-        self._is_broken = False
 
     def expect(self, limit: LimitName) -> None:
         """See `Answer`. The wait for the first token runs on over several reads; all others start anew with each."""
@@ -165,15 +174,12 @@ class _HttpAnswer:
         if self._next != "first_token":
             self._watch.expect(self._next)
         try:
-            data = await self._content.readany()
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError is how aiohttp says that the connection is closed, between the close and what it makes of it.
-            # It raises before it hands out what had come; usage may stand in it, and there is no public way to it.
-            data = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
-            if not data:
-                raise self._broken(type(error).__name__) from error
-        if not data and self._is_broken:
-            raise self._broken("its bytes are not HTTP")
+            data = await self._read()
+        except BrokenReply as error:
+            raise UpstreamProtocolError(
+                f"The connection to {self._title} broke before the answer was complete ({error}).",
+                upstream=UpstreamFailure(self.status),
+            ) from error
         if self._next != "first_token":
             self._watch.pause()
         self._size += len(data)
@@ -184,60 +190,6 @@ class _HttpAnswer:
             )
         return data
 
-    def break_off(self) -> None:
-        """End an answer whose connection is gone; what has come can still be read."""
-        if not self._content.is_eof() and self._content.exception() is None:
-            self._is_broken = True
-            self._content.feed_eof()
-
-    def _broken(self, why: str) -> UpstreamProtocolError:
-        return UpstreamProtocolError(
-            f"The connection to {self._title} broke before the answer was complete ({why}).",
-            upstream=UpstreamFailure(self.status),
-        )
-
-
-class _Connections:
-    """Which answer is read from which connection, so that it ends when the connection does.
-
-    aiohttp (3.14.5, `client_proto.py`, `data_received`) closes a connection whose bytes are not HTTP without a word to
-    the body, whose reader would wait until a limit ends it.
-    """
-
-    def __init__(self) -> None:
-        self._answers: dict[asyncio.Future[None], _HttpAnswer] = {}
-        self._known: WeakSet[asyncio.Future[None]] = WeakSet()
-
-    @contextmanager
-    def reading(self, response: aiohttp.ClientResponse, answer: _HttpAnswer) -> Generator[None]:
-        """Watch the connection of an answer while entered."""
-        connection = response.connection
-        if connection is None or connection.protocol is None:
-            # the answer is here as a whole
-            yield
-            return
-        closed = connection.protocol.closed
-        if closed is None:
-            answer.break_off()
-            yield
-            return
-        if closed not in self._known:
-            # once for each connection: it serves many answers, and would keep each of them
-            self._known.add(closed)
-            closed.add_done_callback(self._on_closed)
-        self._answers[closed] = answer
-        try:
-            yield
-        finally:
-            self._answers.pop(closed, None)
-
-    def _on_closed(self, closed: asyncio.Future[None]) -> None:
-        # looked at, or asyncio would log that nobody did
-        if not closed.cancelled():
-            closed.exception()
-        if (answer := self._answers.pop(closed, None)) is not None:
-            answer.break_off()
-
 
 class HttpClient:
     """Keeps connections to all providers; enter it once per process.
@@ -247,35 +199,20 @@ class HttpClient:
 
     def __init__(self, *, connections_per_host: int = _CONNECTIONS_PER_HOST) -> None:
         self._connections_per_host = connections_per_host
-        self._session: aiohttp.ClientSession | None = None
-        self._connections = _Connections()
+        self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_on_headers_sent)
-        tracing.on_request_chunk_sent.append(_on_headers_sent)
-        connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=self._connections_per_host, keepalive_timeout=_KEEP_ALIVE_SECONDS
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trace_configs=[tracing],
-            skip_auto_headers=("User-Agent",),
-            auto_decompress=True,
-        )
+        self._pool = Pool(per_origin=self._connections_per_host, keep_seconds=_KEEP_ALIVE_SECONDS)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            self._pool.close()
 
-    @asynccontextmanager
-    async def open(self, call: HttpCall, limits: Limits) -> AsyncGenerator[Answer]:
-        """Send a request and hand out the answer once its headers are here.
+    def open(self, call: HttpCall, limits: Limits) -> AbstractAsyncContextManager[Answer]:
+        """Return what sends a request when it is entered, and hands out the answer once its headers are here.
 
         Leaving the context before the end of the answer, by cancellation too, closes the connection at once.
 
@@ -284,51 +221,54 @@ class HttpClient:
             UpstreamTimeout: one of the limits; the message and `error.upstream.code` name it. Raised out of the
                 context also while the caller works with the answer.
         """
-        watch: _Watch | None = None
-        try:
-            async with asyncio.timeout(None) as scope:
-                watch = _Watch(scope, limits)
-                response = await self._send(call, watch)
-                answer = _HttpAnswer(response, watch, call.title)
-                try:
-                    with self._connections.reading(response, answer):
-                        yield answer
-                finally:
-                    # What was not read to its end must not come back to the pool, the provider would go on.
-                    response.close()
-        except TimeoutError as error:
-            if watch is None or watch.tripped is None:
-                raise
-            raise _timeout(call.title, watch.tripped, watch.seconds_of(watch.tripped)) from error
-        finally:
-            if watch is not None:
-                watch.stop()
-
-    async def _send(self, call: HttpCall, watch: _Watch) -> aiohttp.ClientResponse:
-        if self._session is None:
+        if self._pool is None:
             raise RuntimeError("the client is not entered")
+        return _Exchange(self._pool, call, limits)
+
+
+class _Exchange:
+    """One request and its answer, on a connection of its own meanwhile."""
+
+    def __init__(self, pool: Pool, call: HttpCall, limits: Limits) -> None:
+        self._pool = pool
+        self._call = call
+        self._scope = asyncio.timeout(None)
+        self._watch = _Watch(self._scope, limits)
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Answer:
+        await self._scope.__aenter__()
         try:
-            return await self._session.request(
-                call.method,
-                call.url,
-                data=_data_of(call.body),
-                headers=call.headers,
-                allow_redirects=False,
-                trace_request_ctx=watch,
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _HttpAnswer(await self._ask(), self._watch, self._call.title)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        watch = self._watch
+        watch.stop()
+        if self._connection is not None:
+            # what was not read to its end does not come back to the pool: the provider would go on
+            self._pool.give_back(self._connection)
+            self._connection = None
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            if watch.tripped is None:
+                raise
+            raise _timeout(self._call.title, watch.tripped, watch.seconds_of(watch.tripped)) from late
+
+    async def _ask(self) -> Reply:
+        call, watch = self._call, self._watch
+        try:
+            address = address_of(call.url)
+            head = head_of(call.method, address, call.headers, body_bytes=len(call.body))
+            self._connection = await self._pool.take(address.origin)
+            return await self._connection.ask(head, call.body, on_sent=watch.note_sent)
+        except (HttpParserError, HttpParserUpgrade, OSError, ValueError) as error:
             raise _unreachable(call.title, error, is_sent=watch.is_sent) from error
-
-
-def _data_of(body: bytes) -> bytes | io.BytesIO | None:
-    # Large bodies are written in pieces, so that other streams of this process go on meanwhile.
-    return io.BytesIO(body) if len(body) > _LARGE_BYTES else body or None
-
-
-async def _on_headers_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    watch: _Watch = context.trace_request_ctx
-    watch.is_sent = True
-    watch.expect("headers")
 
 
 def _timeout(title: str, limit: LimitName, seconds: float) -> UpstreamTimeout:
@@ -339,21 +279,22 @@ def _timeout(title: str, limit: LimitName, seconds: float) -> UpstreamTimeout:
 
 
 def _unreachable(title: str, error: Exception, *, is_sent: bool) -> LlmManagerError:
-    if is_sent and isinstance(error, aiohttp.ClientResponseError):
-        why = error.message.partition("\n")[0][:100].rstrip(":")
-        what = f"{title} answered with bytes that are not HTTP ({why}); its answer is lost."
-        return UpstreamProtocolError(what, upstream=UpstreamFailure(0, code=CONNECTION_LOST))
     match error:
-        case aiohttp.ClientConnectorDNSError():
+        case HttpParserError() | HttpParserUpgrade():
+            what = f"{title} answered with bytes that are not HTTP ({str(error)[:100]}); its answer is lost."
+            return UpstreamProtocolError(what, upstream=UpstreamFailure(0, code=CONNECTION_LOST))
+        case socket.gaierror():
             what = "its name cannot be resolved"
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case ssl.SSLError():
             what = "its TLS certificate or handshake is not good"
-        case aiohttp.ServerDisconnectedError() | ConnectionResetError():
+        case ConnectionRefusedError():
+            what = "no connection (Connection refused)"
+        case ConnectionError():
             what = "it closed the connection before it answered"
-        case aiohttp.InvalidURL() | ValueError():
+        case ValueError():
             what = "its base URL or a header is malformed"
-        case aiohttp.ClientConnectorError():
-            what = f"no connection ({error.os_error.strerror or 'refused'})"
+        case OSError():
+            what = f"no connection ({error.strerror or 'refused'})"
         case _:
             what = f"the connection failed ({type(error).__name__})"
     lost = UpstreamFailure(0, code=CONNECTION_LOST if is_sent else "")
