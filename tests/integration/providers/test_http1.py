@@ -197,6 +197,16 @@ async def test_who_wants_more_connections_than_there_may_be_waits_for_its_turn()
         assert server.connections == 2
 
 
+async def test_who_waits_for_connections_that_all_close_gets_new_ones() -> None:
+    answer = whole(b"ok", "connection: close")
+    async with serving(answering(answer, hangs_up=True)) as server, HttpClient(connections_per_host=3) as client:
+        failures: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(str(context)))
+        answers = await asyncio.gather(*(read(client, call(server.url)) for _ in range(60)))
+        assert answers == [(200, b"ok")] * 60
+        assert (server.connections, failures) == (60, [])
+
+
 async def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_KEEP_ALIVE_SECONDS", 0.2)
     async with serving(answering(whole(b"ok"), whole(b"ok"))) as server, HttpClient() as client:

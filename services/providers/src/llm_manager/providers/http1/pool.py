@@ -68,8 +68,9 @@ class Pool:
             OSError: it cannot be opened; `socket.gaierror` when the name cannot be resolved.
             ssl.SSLError: the other side's certificate or handshake is not good.
         """
-        lane = self._lanes.setdefault(origin, _Lane())
         while True:
+            # looked up anew after each wait: with its last connection a lane goes
+            lane = self._lanes.setdefault(origin, _Lane())
             while lane.idle:
                 connection = lane.idle.pop()
                 if connection.is_open:
