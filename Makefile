@@ -10,7 +10,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status test test-unit test-integration test-kills check fmt proto lock requirements docs openapi \
-	bench bench-gate examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
+	bench bench-gate soak examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
 
 help: ## List what can be done
 	@echo "LLM Manager. 'make up' starts everything; these are all the ways:"
@@ -49,6 +49,9 @@ bench: setup ## Compare with nginx, LiteLLM and Portkey on this machine (about 3
 
 bench-gate: setup ## Fail when this checkout costs more CPU than BASE (origin/main), both running at once
 	@$(BIN)/python -m bench.gate --base $(or $(BASE),origin/main)
+
+soak: setup ## Answer a million requests and fail when memory grew by more than 3 % (about an hour)
+	@$(BIN)/python -m bench.soak $(OPTIONS)
 
 examples: setup ## Make .venv-examples, in which the programs of examples/clients run
 	@$(BIN)/python -I scripts/install_examples.py

@@ -10,7 +10,8 @@ from bench.client import Target
 _PROMPT = "Say in one sentence why a ledger must be right to the last digit."
 
 
-def _chat(target: Target, prompt: str, **more: object) -> bytes:
+def chat(target: Target, prompt: str, **more: object) -> bytes:
+    """A chat completion; `more` are members of its body, and win over what stands there."""
     body: Mapping[str, object] = {
         "model": target.model,
         "messages": [{"role": "system", "content": "You are brief."}, {"role": "user", "content": prompt}],
@@ -23,7 +24,7 @@ def _chat(target: Target, prompt: str, **more: object) -> bytes:
 def plain(target: Target, *, bytes_of_prompt: int = 0) -> Callable[[], bytes]:
     """A whole chat completion, with a prompt of about so many bytes."""
     prompt = _PROMPT * (1 + bytes_of_prompt // len(_PROMPT))
-    request = _chat(target, prompt)
+    request = chat(target, prompt)
     return lambda: request
 
 
@@ -36,4 +37,4 @@ def embeddings(target: Target) -> Callable[[], bytes]:
 
 def stream(target: Target, *, chunks: int, pause_ms: int, name: str = "s") -> Callable[[int], bytes]:
     """A streamed chat completion; the number that is given makes its id at the upstream."""
-    return lambda number: _chat(target, f"{_PROMPT} bench:{chunks}:{pause_ms}:{name}{number}", stream=True)
+    return lambda number: chat(target, f"{_PROMPT} bench:{chunks}:{pause_ms}:{name}{number}", stream=True)

@@ -102,16 +102,16 @@ SHORT = ("plain_c16", "plain_c64", "embeddings_c16", "body_32k_c16", "chunks", "
 
 async def window(subject: Subject, case: Case, seconds: float) -> Window:
     """Do one window and count what the subject's processes spent on it."""
-    before = {part: cpu_seconds(pids) for part, pids in _parts(subject.roots).items()}
+    before = {part: cpu_seconds(pids) for part, pids in parts(subject.roots).items()}
     done = await case.run(subject.target, seconds)
     await asyncio.sleep(_SETTLE_SECONDS)
     spent = {
-        part: sum(difference(before[part], cpu_seconds(pids)).values()) for part, pids in _parts(subject.roots).items()
+        part: sum(difference(before[part], cpu_seconds(pids)).values()) for part, pids in parts(subject.roots).items()
     }
     return Window(done, spent)
 
 
-def _parts(roots: Mapping[str, int]) -> dict[str, set[int]]:
+def parts(roots: Mapping[str, int]) -> dict[str, set[int]]:
     """Return the processes of each part; those of a part that another one (the supervisor) began are only its own."""
     trees = {part: tree([root]) for part, root in roots.items()}
     return {

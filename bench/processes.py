@@ -51,14 +51,23 @@ def difference(before: Counter[int], after: Counter[int]) -> dict[int, float]:
 
 def memory_bytes(pids: Iterable[int]) -> dict[str, int]:
     """Return resident and proportional memory of all together."""
-    total = {"resident": 0, "proportional": 0}
+    total = _rollup(pids)
+    return {"resident": total["Rss"], "proportional": total["Pss"]}
+
+
+def anonymous_bytes(pids: Iterable[int]) -> int:
+    """Return the part of proportional memory that no file backs: what other processes map does not move it."""
+    return _rollup(pids)["Pss_Anon"]
+
+
+def _rollup(pids: Iterable[int]) -> Counter[str]:
+    total: Counter[str] = Counter()
     for pid in pids:
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        for line in text.splitlines():
+        for line in text.splitlines()[1:]:
             name, _, rest = line.partition(":")
-            if name in {"Rss", "Pss"}:
-                total["resident" if name == "Rss" else "proportional"] += int(rest.split()[0]) * 1024
+            total[name] += int(rest.split()[0]) * 1024
     return total

