@@ -50,6 +50,25 @@ def test_an_event_is_one_json_object_with_service_level_and_time() -> None:
     }  # fmt: skip
 
 
+def test_a_line_of_every_request_follows_the_set_up_and_what_is_bound() -> None:
+    first = set_up()
+    logs.line("answered", status=200)
+    second = set_up(level="info")
+    logs.bind(request_id="r1")
+    logs.line("answered", authorization="Bearer lm_live_abcdefgh")
+
+    assert [line["status"] for line in lines(first)] == [200]
+    [line] = lines(second)
+    assert (line["request_id"], line["level"], line["authorization"]) == ("r1", "info", "***")
+    quiet = set_up(level="warning")
+    logs.line("answered")
+    assert lines(quiet) == []
+    structlog.reset_defaults()
+    with structlog.testing.capture_logs() as captured:
+        logs.line("answered", status=1)
+    assert [line["status"] for line in captured] == [1]
+
+
 def test_bound_fields_are_on_every_line_of_the_task() -> None:
     stream = set_up()
 

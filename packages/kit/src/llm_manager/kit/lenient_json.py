@@ -34,7 +34,11 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _REPLACEMENT = rb"\ufffd"
-_MAY_HOLD_HALVES = (rb"\ud", rb"\uD")
+_HALF, _HALF_IN_CAPITALS = rb"\ud", rb"\uD"
+
+
+def _may_hold_halves(data: bytes) -> bool:
+    return _HALF in data or _HALF_IN_CAPITALS in data
 
 
 def mended(data: bytes) -> bytes:
@@ -49,7 +53,7 @@ def mended(data: bytes) -> bytes:
 
 def without_halves(data: bytes) -> bytes:
     """Return a document with every half of a surrogate pair replaced: valid JSON, which parsers do not take."""
-    if not any(half in data for half in _MAY_HOLD_HALVES):
+    if not _may_hold_halves(data):
         return data
     return _TOKEN.sub(lambda match: _mended_token(match) if match[0][:1] == b'"' else match[0], data)
 
@@ -57,7 +61,7 @@ def without_halves(data: bytes) -> bytes:
 def _mended_token(match: re.Match[bytes]) -> bytes:
     token = match[0]
     if token[:1] == b'"':
-        return _ESCAPE.sub(_mended_escape, token) if any(half in token for half in _MAY_HOLD_HALVES) else token
+        return _ESCAPE.sub(_mended_escape, token) if _may_hold_halves(token) else token
     if token[-1:] in (b"N", b"y"):
         return b"null"
     is_too_long = len(token) > _MOST_CHARACTERS or len(match["exponent"] or b"") > _MOST_EXPONENT_DIGITS
@@ -80,7 +84,7 @@ class Mender:
 
     def event(self, data: bytes) -> bytes:
         """Return the event; half a character at the end of a text waits for the other half."""
-        if any(half in data for half in _MAY_HOLD_HALVES):
+        if _may_hold_halves(data):
             data = _ESCAPE.sub(self._join, data)
         return mended(data) if b"NaN" in data or b"Infinity" in data else data
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from llm_manager.core.errors import UpstreamProtocolError
 
@@ -10,8 +10,7 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(msgspec.Struct, frozen=True):
     """One event. `data` has its lines joined by LF; `event` is None when the stream did not name one."""
 
     event: str | None

@@ -18,7 +18,7 @@ from llm_manager.core.errors import (
     WorkerLost,
 )
 from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
-from llm_manager.kit import telemetry
+from llm_manager.kit import logs, telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.responder import FrameSink, IncomingRequest
 from llm_manager.providers.dialects.port import Pieces
@@ -125,7 +125,7 @@ class Consumer:
             event = self._event(attribution, job, outcome, report)
             await self._recorder.record(event)
         _measure(job, outcome, report, model=self._label_of(attribution, job))
-        log.info(
+        logs.line(
             "attempt_ended",
             kind=job.target.kind,
             upstream_model=job.target.upstream_model,

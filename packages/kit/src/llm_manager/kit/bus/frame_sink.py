@@ -42,6 +42,7 @@ class FrameSink:
         self._worker_id = worker_id
         self._inbox = inbox
         self._probe = probe
+        self._inline_limit = claims.inline_limit
         self._loop = asyncio.get_running_loop()
         self._next = 0
         self._last_sent = self._loop.time()
@@ -69,13 +70,13 @@ class FrameSink:
         if self._held is not None:
             held, self._held = self._held, None
             await self._send(held)
-        if with_next and len(message) <= self._claims.inline_limit:
+        if with_next and len(message) <= self._inline_limit:
             self._held = message
         else:
             await self._send(message)
 
     async def _send(self, message: bytes) -> None:
-        if len(message) > self._claims.inline_limit:
+        if len(message) > self._inline_limit:
             claim = await self._claims.deposit(message)
             await self._ready()
             await self._emit(Frame(sequence=self._next, message=b""), claim=claim)
@@ -95,7 +96,7 @@ class FrameSink:
         self.is_ended = True
         try:
             body = outcome.detail if isinstance(outcome, LlmManagerError) else outcome
-            claim = await self._claims.deposit(body) if len(body) > self._claims.inline_limit else None
+            claim = await self._claims.deposit(body) if len(body) > self._inline_limit else None
             await self._ready()
             if self._held is not None:
                 held, self._held = self._held, None

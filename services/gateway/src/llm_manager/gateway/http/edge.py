@@ -12,7 +12,7 @@ from llm_manager.core.errors import Draining, InternalError, LlmManagerError, Re
 from llm_manager.gateway.errors import Headers, error_headers
 from llm_manager.gateway.http.error_shapes import ErrorRule, shape_of
 from llm_manager.gateway.http.exchange import Exchange, attach
-from llm_manager.kit import telemetry
+from llm_manager.kit import logs, telemetry
 from llm_manager.kit import telemetry_names as names
 
 log = structlog.stdlib.get_logger("gateway")
@@ -135,7 +135,7 @@ def _report(scope: Scope, exchange: Exchange) -> None:
         fields["app_id"], fields["api_key_id"] = call.caller.app_id, call.caller.api_key_id
         fields["model"], fields["provider"] = call.requested_model[:200], call.target.provider
         fields["is_stream"] = call.is_stream
-    log.info("request_answered", **fields)
+    logs.line("request_answered", **fields)
 
 
 def _route(scope: Scope) -> str:
