@@ -199,7 +199,8 @@ async def chat(asked: ChatInput, request: InferRequest, answer: Answer, used: Us
     for number, piece in enumerate(pieces):
         await asyncio.sleep(WORD_SECONDS)
         used.output_text += len(piece.split())
-        chunk = Chunk(deltas=[Delta(text=piece)])
+        # from its characters a caller that loses this worker estimates what was used
+        chunk = Chunk(deltas=[Delta(text=piece)], characters=len(piece))
         if number == 0:
             chunk.info.CopyFrom(info)
         await answer.send(Frame(message=chunk.SerializeToString()))

@@ -40,6 +40,7 @@ async def test_streamed_chat_is_answered_recorded_and_priced(asker: Asker, upstr
     deltas = [json.loads(event)["choices"][0] for event in answered.native]
     assert [d["delta"].get("content") for d in deltas] == ["Hel", "lo", None]
     assert deltas[-1]["finish_reason"] == "stop"
+    assert sum(chunk.characters for chunk in answered.chunks) == len("Hello")
     event = await asker.the_event()
     assert event.event_id == request.attribution.attempt_id
     assert (event.state, event.usage_source) == (event_types.ATTEMPT_STATE_OK, event_types.USAGE_SOURCE_PROVIDER)

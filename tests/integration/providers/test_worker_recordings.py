@@ -61,7 +61,14 @@ def differences_of(recording: Recording, answered: Answered) -> list[str]:
             events = b"".join(b"data: %b\n\n" % event for event in answered.native)
             body = events + b"data: [DONE]\n\n" if recording.is_stream else answered.native[0]
             _, reading = oracle().read(recording.provider, recording.wire, 200, body)
-            return differences(answer_of_reading(reading), expected)
+            return [*differences(answer_of_reading(reading), expected), *_miscounted(recording, answered)]
+
+
+def _miscounted(recording: Recording, answered: Answered) -> list[str]:
+    """Compare the characters of the messages, from which a lost attempt is estimated, with what the model wrote."""
+    said = len(recording.expected["text"] or "") + len(recording.expected["reasoning_text"] or "")
+    counted = sum(message.characters for message in answered.chunks)
+    return [] if counted >= said else [f"characters: {counted} of {said}"]
 
 
 def usage_of(recording: Recording) -> tuple[int, int] | None:

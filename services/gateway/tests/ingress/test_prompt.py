@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llm_manager.gateway.ingress.prompt import answer_characters, prompt_characters
+from llm_manager.gateway.ingress.prompt import prompt_characters
 
 PICTURE = "A" * 1000
 PROMPTS: list[tuple[str, object, int]] = [
@@ -62,29 +62,3 @@ def test_texts_of_a_prompt_are_counted_and_nothing_else(body: object, wanted: in
 def test_a_body_that_is_no_json_counts_by_its_length() -> None:
     assert prompt_characters(b"{x") == 2
     assert prompt_characters(b'"\xff"') == 3
-
-
-EVENTS: list[tuple[str, object, int]] = [
-    ("openai_chat", {"choices": [{"delta": {"content": "not the way these are counted"}}]}, 0),
-    ("anthropic_text", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "abc"}}, 3),
-    ("anthropic_thinking", {"delta": {"type": "thinking_delta", "thinking": "ab"}}, 2),
-    ("anthropic_call", {"delta": {"type": "input_json_delta", "partial_json": '{"a"'}}, 4),
-    ("anthropic_start", {"type": "message_start", "message": {"id": "m", "content": [], "model": "m"}}, 0),
-    ("gemini", {"candidates": [{"content": {"role": "model", "parts": [{"text": "abc"}, {"text": "d"}]}}]}, 4),
-    ("gemini_call", {"candidates": [{"content": {"parts": [{"functionCall": {"args": {"text": "ab"}}}]}}]}, 2),
-    ("responses", {"type": "response.output_text.delta", "item_id": "i", "delta": "abc"}, 3),
-    ("cohere", {"type": "content-delta", "delta": {"message": {"content": {"text": "abc"}}}}, 3),
-    ("cohere_plan", {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "ab"}}}, 2),
-    ("ollama", {"message": {"role": "assistant", "content": "ab", "thinking": "c"}, "done": False}, 3),
-]
-
-
-@pytest.mark.requirement("L-25")
-@pytest.mark.parametrize(("event", "wanted"), [item[1:] for item in EVENTS], ids=[item[0] for item in EVENTS])
-def test_what_a_model_wrote_is_counted_and_nothing_else(event: object, wanted: int) -> None:
-    assert answer_characters(json.dumps(event).encode()) == wanted
-
-
-def test_an_event_that_is_no_json_adds_nothing() -> None:
-    assert answer_characters(b"{x") == 0
-    assert answer_characters(b'"\xff"') == 0

@@ -30,12 +30,8 @@ class Writer:
     media_type = "text/x-test"
     ping = PING
 
-    def __init__(self) -> None:
-        self.characters = 0
-
     def write(self, piece: Piece) -> bytes:
         text = "".join(delta.text for delta in piece.deltas if isinstance(delta, TextDelta))
-        self.characters += len(text)
         if text == "!":
             raise UpstreamProtocolError("Not readable.")
         return text.encode().replace(b"?", b"")
@@ -56,7 +52,7 @@ async def stream(request: Request) -> Response:
 
 
 def text(said: str) -> Piece:
-    return Piece(deltas=(TextDelta(text=said),))
+    return Piece(deltas=(TextDelta(text=said),), characters=len(said))
 
 
 @pytest.fixture

@@ -30,13 +30,14 @@ def finish(reason: str = "stop", *, choice: int = 0) -> chat_pb2.Delta:
 
 def chunk(*deltas: chat_pb2.Delta, info: chat_pb2.AnswerInfo | None = None) -> bytes:
     """A piece of a neutral answer."""
-    return infer_pb2.Chunk(info=info, deltas=deltas).SerializeToString()
+    characters = sum(len(delta.text) for delta in deltas)
+    return infer_pb2.Chunk(info=info, deltas=deltas, characters=characters).SerializeToString()
 
 
-def native(*documents: object) -> bytes:
+def native(*documents: object, characters: int = 0) -> bytes:
     """A piece of a native answer: bytes go as they are, anything else as JSON."""
     encoded = [item if isinstance(item, bytes) else msgspec.json.encode(item) for item in documents]
-    return infer_pb2.Chunk(native=encoded).SerializeToString()
+    return infer_pb2.Chunk(native=encoded, characters=characters).SerializeToString()
 
 
 def done(

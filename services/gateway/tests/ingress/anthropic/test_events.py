@@ -215,13 +215,6 @@ def test_a_stream_adds_up_to_the_whole_answer() -> None:
     assert {name: whole["usage"][name] for name in NOTHING} == {name: streamed["usage"][name] for name in NOTHING}
 
 
-def test_what_was_written_is_counted() -> None:
-    writer = MessageEvents(FALLBACK)
-    start, fragment = ToolCallStart(index=0, id="c", name="f"), ToolCallArguments(index=0, fragment="{}")
-    writer.write(Piece(deltas=(ReasoningDelta(text="hm"), TextDelta(text="abc"), start, fragment)))
-    assert writer.characters == 7
-
-
 @pytest.mark.requirement("L-26")
 @pytest.mark.parametrize("deltas", [(), (TextDelta(text="a"),), (STOP, TextDelta(text="a")), (STOP, STOP)])
 def test_a_stream_that_does_not_end_properly_is_an_error(deltas: tuple[Delta, ...]) -> None:

@@ -172,12 +172,6 @@ def test_an_end_without_a_reason_is_no_end() -> None:
         writer.finish(OUTCOME)
 
 
-def test_what_a_model_wrote_is_counted() -> None:
-    writer = ChatEvents(FALLBACK)
-    writer.write(Piece(deltas=(TextDelta(text="abc"), ReasoningDelta(text="de"))))
-    assert writer.characters == 5
-
-
 @pytest.mark.requirement("T-14")
 def test_a_native_event_keeps_its_bytes_and_gets_its_name() -> None:
     assert native_event(b'{ "type":"content-end","n":1.50}') == (

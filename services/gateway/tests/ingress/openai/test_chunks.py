@@ -172,20 +172,9 @@ def test_a_usage_that_a_worker_forgot_is_not_doubled() -> None:
     assert json.loads(written)["usage"] is None
 
 
-def test_characters_are_counted_for_estimates() -> None:
-    native = NativeChunks(FALLBACK, include_usage=False)
-    call = {"function": {"arguments": "{}"}}
-    delta = {"content": "abc", "reasoning_content": "de", "tool_calls": [call]}
-    native.write(Piece(native=(json.dumps({"choices": [{"delta": delta}]}).encode(),)))
-    neutral = NeutralChunks(FALLBACK, include_usage=False)
-    neutral.write(Piece(deltas=(TextDelta(text="abc"), ToolCallStart(index=0, id="x", name="f"))))
-    neutral.write(Piece(deltas=(ToolCallArguments(index=0, fragment="{}"),)))
-    assert (native.characters, neutral.characters) == (7, 5)
-
-
-def test_a_native_event_that_is_no_chunk_is_an_error() -> None:
+def test_a_native_event_that_cannot_take_usage_is_an_error() -> None:
     with pytest.raises(UpstreamProtocolError):
-        NativeChunks(FALLBACK, include_usage=False).write(Piece(native=(b"not json",)))
+        NativeChunks(FALLBACK, include_usage=True).write(Piece(native=(b"not json",)))
 
 
 def test_who_speaks_of_functions_gets_function_calls() -> None:

@@ -59,7 +59,6 @@ def test_a_recorded_stream_leaves_as_it_came_but_for_its_usage(recording: Record
     was, is_now = json.loads(events[-1]), json.loads(left[-1])
     assert is_now["response"]["usage"]["cost"] == 2.5e-06
     assert {**is_now["response"], "usage": 0} == {**was["response"], "usage": 0}
-    assert writer.characters >= len(recording.expected["text"])
     assert json.loads(writer.final or b"") == is_now["response"]
     _, reading = oracle().read("openai", "openai.responses", 200, stream)
     assert differences(answer_of_reading(reading), {**recording.expected, "choices_text": None}) == []

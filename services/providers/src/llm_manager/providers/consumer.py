@@ -70,12 +70,16 @@ class Consumer:
     ) -> bytes:
         outcome = Outcome()
         opening = outcome if job.is_stream else None
+        told = 0
 
         async def emit(pieces: Pieces) -> None:
-            nonlocal opening
+            nonlocal opening, told
             outcome.note_identity(pieces)
+            written = outcome.reader.written.characters if outcome.reader is not None else told
+            message = chunk_of(pieces, characters=written - told, opening=opening)
+            told = written
             try:
-                await sink.send(chunk_of(pieces, opening=opening), with_next=not job.is_stream)
+                await sink.send(message, with_next=not job.is_stream)
             except BodyTooLarge as error:
                 # As it stands it would tell the client that its request was too large.
                 raise UpstreamProtocolError(

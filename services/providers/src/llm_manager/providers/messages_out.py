@@ -24,13 +24,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
 
 
-def chunk_of(pieces: Pieces, *, opening: Outcome | None = None) -> bytes:
+def chunk_of(pieces: Pieces, *, characters: int = 0, opening: Outcome | None = None) -> bytes:
     """Return the pieces as one serialised Chunk.
 
     Args:
+        characters: how many of the answer they add.
         opening: the attempt, when this is the first chunk of a stream: then it brings what the headers said.
     """
-    chunk = infer_pb2.Chunk(native=pieces.native)
+    chunk = infer_pb2.Chunk(native=pieces.native, characters=characters)
     if opening is not None:
         chunk.opening.CopyFrom(
             infer_pb2.Opening(

@@ -20,7 +20,7 @@ def piece_of(message: bytes) -> Piece:
     opening = _opening(chunk.opening) if chunk.HasField("opening") else None
     if chunk.native:
         # a native answer has nothing else, and there is one such message for every token
-        return Piece(native=tuple(chunk.native), opening=opening)
+        return Piece(native=tuple(chunk.native), opening=opening, characters=chunk.characters)
     return Piece(
         info=answers.info_from_proto(chunk.info) if chunk.HasField("info") else None,
         deltas=tuple(delta for item in chunk.deltas if (delta := answers.delta_from_proto(item)) is not None),
@@ -29,6 +29,7 @@ def piece_of(message: bytes) -> Piece:
         rerank=tuple(map(answers.rerank_result_from_proto, chunk.rerank)),
         token_count=answers.token_count_from_proto(chunk.token_count) if chunk.HasField("token_count") else None,
         opening=opening,
+        characters=chunk.characters,
     )
 
 

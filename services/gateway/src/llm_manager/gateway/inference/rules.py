@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -102,7 +102,11 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A piece of an answer: either neutral steps or documents in the client's dialect."""
+    """A piece of an answer: either neutral steps or documents in the client's dialect.
+
+    Args:
+        characters: how many of the answer it adds, for the estimate of an attempt that is lost.
+    """
 
     info: AnswerInfo | None = None
     deltas: tuple[Delta, ...] = ()
@@ -112,6 +116,7 @@ class Piece(msgspec.Struct, frozen=True):
     rerank: tuple[RerankResult, ...] = ()
     token_count: TokenCount | None = None
     opening: Opening | None = None
+    characters: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -153,8 +158,3 @@ def client_deadline(*, limit_seconds: float, read_timeout_header: str | None, is
     if not math.isfinite(hint) or hint <= 0:
         return limit_seconds
     return min(limit_seconds, hint)
-
-
-def visible_characters(deltas: Iterable[Delta]) -> int:
-    """Count the characters of an answer that a model had to write."""
-    return sum(len(getattr(delta, "text", "")) + len(getattr(delta, "fragment", "")) for delta in deltas)

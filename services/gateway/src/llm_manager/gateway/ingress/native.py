@@ -7,7 +7,6 @@ from typing import Protocol
 
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.gateway.inference.rules import Outcome, Piece
-from llm_manager.gateway.ingress.prompt import answer_characters
 
 EVENT_STREAM, NDJSON = "text/event-stream; charset=utf-8", "application/x-ndjson"
 
@@ -37,14 +36,12 @@ class NativeEvents:
     ) -> None:
         self.media_type = media_type
         self.ping = ping
-        self.characters = 0
         self._frame = frame
         self._fail = fail
         self._end = end
 
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
-        self.characters += sum(map(answer_characters, piece.native))
         return b"".join(map(self._frame, piece.native))
 
     def finish(self, outcome: Outcome) -> bytes:  # noqa: ARG002 # the provider's own events say what was used

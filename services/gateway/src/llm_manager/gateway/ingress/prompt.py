@@ -1,4 +1,4 @@
-"""Counts the characters of prompts and answers in any dialect; for estimates only."""
+"""Counts the characters of prompts in any dialect; for estimates only."""
 
 from __future__ import annotations
 
@@ -17,41 +17,23 @@ _READ = frozenset(
 )
 
 
-# The same for one event of an answer.
-_SAID = frozenset(
-    {
-        *("delta", "text", "thinking", "partial_json", "content", "candidates", "parts", "message", "arguments"),
-        *("tool_calls", "function", "functionCall", "args", "refusal", "tool_plan"),
-    }
-)
-
-
 def prompt_characters(body: bytes) -> int:
     """Count the characters of a prompt's texts; pictures and files are not counted."""
     try:
         document: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return len(body)
-    return _characters(document, _READ)
+    return _characters(document)
 
 
-def answer_characters(event: bytes) -> int:
-    """Count the characters that one event of a streamed answer adds; an event that is no JSON adds none."""
-    try:
-        document: object = msgspec.json.decode(event)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return 0
-    return _characters(document, _SAID)
-
-
-def _characters(value: object, keys: frozenset[str]) -> int:
+def _characters(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, int) and not isinstance(value, bool):
         # the texts of embeddings and legacy completions may be given as token numbers
         return CHARACTERS_PER_TOKEN
     if isinstance(value, list):
-        return sum(_characters(item, keys) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+        return sum(_characters(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
     if isinstance(value, dict):
-        return sum(_characters(item, keys) for key, item in value.items() if key in keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+        return sum(_characters(item) for key, item in value.items() if key in _READ)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
     return 0

@@ -206,10 +206,7 @@ def _characters(chat: chat_pb2.ChatInput) -> int:
 async def _chunks(run: Run) -> AsyncIterator[infer_pb2.Chunk]:
     async for message in run.messages():
         chunk = infer_pb2.Chunk.FromString(message)
-        run.output_characters += sum(
-            len(delta.text) + len(delta.reasoning) + len(delta.refusal) + len(delta.tool_call_arguments.fragment)
-            for delta in chunk.deltas
-        )
+        run.output_characters += chunk.characters
         yield chunk
 
 

@@ -73,7 +73,6 @@ class EventStreamResponse(Response):
                 wire.opening = pieces[0].opening
             # what has come together leaves together
             data = b"".join(map(writer.write, pieces))
-            run.output_characters = writer.characters
             if data:
                 await wire.send(data)
         await wire.send(writer.finish(run.outcome), is_last=True)

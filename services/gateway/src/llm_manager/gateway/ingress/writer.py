@@ -21,11 +21,6 @@ class AnswerWriter(Protocol):
         """What keeps a silent connection alive and every client of the dialect ignores; empty when nothing does."""
         ...
 
-    @property
-    def characters(self) -> int:
-        """Characters of the answer that were written so far, for the estimate of an attempt that is lost."""
-        ...
-
     def write(self, piece: Piece) -> bytes:
         """Return what the client gets for a piece; empty when it has to wait for more."""
         ...

@@ -33,6 +33,11 @@ class Written:
         """Count reasoning characters."""
         self.reasoning[choice] = self.reasoning.get(choice, 0) + characters
 
+    @property
+    def characters(self) -> int:
+        """All of them together."""
+        return sum(self.text.values()) + sum(self.reasoning.values())
+
     def __bool__(self) -> bool:
         return any(self.text.values()) or any(self.reasoning.values())
 

@@ -431,6 +431,11 @@ class Chunk(_message.Message):
     RERANK_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
+    characters: _builtins.int
+    """Characters of the answer (texts, reasoning, arguments of tools) that this message adds. From them a lost attempt is
+    estimated; 0 where the worker does not count, so that what such an attempt used is unknown.
+    """
     @_builtins.property
     def info(self) -> _chat_pb2.AnswerInfo:
         """Present in the first chunk of a neutral answer."""
@@ -476,10 +481,11 @@ class Chunk(_message.Message):
         rerank: _abc.Iterable[_chat_pb2.RerankResult] | None = ...,
         token_count: _chat_pb2.TokenCount | None = ...,
         opening: Global___Opening | None = ...,
+        characters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "opening", b"opening", "token_count", b"token_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deltas", b"deltas", "embeddings", b"embeddings", "info", b"info", "models", b"models", "native", b"native", "opening", b"opening", "rerank", b"rerank", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "deltas", b"deltas", "embeddings", b"embeddings", "info", b"info", "models", b"models", "native", b"native", "opening", b"opening", "rerank", b"rerank", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

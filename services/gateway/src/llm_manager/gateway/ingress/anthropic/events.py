@@ -9,7 +9,7 @@ import msgspec
 
 from llm_manager.core.deltas import AnswerInfo
 from llm_manager.core.errors import LlmManagerError, UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Outcome, Piece, visible_characters
+from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.anthropic.answer import message_envelope
 from llm_manager.gateway.ingress.anthropic.content import Block, Content
 from llm_manager.gateway.ingress.anthropic.errors import error_body
@@ -78,7 +78,6 @@ class MessageEvents:
         self._is_open = False
         self._written = 0
         self._cited = 0
-        self.characters = 0
 
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
@@ -88,7 +87,6 @@ class MessageEvents:
         for delta in piece.deltas:
             self._content.add(delta)
             self._pump(events)
-        self.characters += visible_characters(piece.deltas)
         return b"".join(events)
 
     def finish(self, outcome: Outcome) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 
 from llm_manager.core.deltas import AnswerInfo
 from llm_manager.core.errors import LlmManagerError, UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Outcome, Piece, visible_characters
+from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.cohere.content import Block, Content
 from llm_manager.gateway.ingress.cohere.errors import DONE, failure_event
 from llm_manager.gateway.ingress.cohere.usage import chat_usage
@@ -60,7 +60,6 @@ class ChatEvents:
         self._closed = 0
         self._written = 0
         self._weighed = 0
-        self.characters = 0
 
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
@@ -70,7 +69,6 @@ class ChatEvents:
         for delta in piece.deltas:
             self._content.add(delta)
             self._pump(events)
-        self.characters += visible_characters(piece.deltas)
         return b"".join(events)
 
     def finish(self, outcome: Outcome) -> bytes:

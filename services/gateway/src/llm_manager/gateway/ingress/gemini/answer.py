@@ -8,7 +8,7 @@ import msgspec
 
 from llm_manager.core.deltas import AnswerInfo
 from llm_manager.core.errors import LlmManagerError, UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Outcome, Piece, visible_characters
+from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.gemini.content import Candidates
 from llm_manager.gateway.ingress.gemini.framing import Framing
 from llm_manager.gateway.ingress.gemini.usage import usage_metadata
@@ -54,7 +54,6 @@ class AnswerEvents:
     def __init__(self, fallback: AnswerInfo, framing: Framing) -> None:
         self.media_type = framing.media_type
         self.ping = framing.ping
-        self.characters = 0
         self._fallback = fallback
         self._framing = framing
         self._info: AnswerInfo | None = None
@@ -65,7 +64,6 @@ class AnswerEvents:
         self._info = self._info or piece.info
         for delta in piece.deltas:
             self._candidates.add(delta)
-        self.characters += visible_characters(piece.deltas)
         news = self._candidates.news()
         if not news:
             return b""

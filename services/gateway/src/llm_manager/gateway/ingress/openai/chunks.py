@@ -22,7 +22,7 @@ from llm_manager.core.deltas import (
     ToolCallStart,
 )
 from llm_manager.core.errors import UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Piece, visible_characters
+from llm_manager.gateway.inference.rules import Piece
 from llm_manager.gateway.ingress.openai.extras import Extras
 
 _OBJECT = "chat.completion.chunk"
@@ -30,11 +30,6 @@ _OBJECT = "chat.completion.chunk"
 
 class ChunkWriter(Protocol):
     """Turns pieces of an answer into chunks, one JSON document each."""
-
-    @property
-    def characters(self) -> int:
-        """Characters of the answer so far, for estimates."""
-        ...
 
     def write(self, piece: Piece) -> list[bytes]:
         """Return the chunks of one piece, in order."""
@@ -64,7 +59,6 @@ class NeutralChunks:
         self._open: set[int] = set()
         self._closed: set[int] = set()
         self._held: dict[int, Extras] = {}
-        self.characters = 0
 
     def write(self, piece: Piece) -> list[bytes]:
         if piece.info is not None and not self._head:
@@ -79,7 +73,6 @@ class NeutralChunks:
             if isinstance(delta, Finish) and (extras := self._held.pop(delta.choice, None)):
                 chunks.append(self._chunk(_with_delta(delta.choice, extras.fields())))
             chunks.append(self._chunk(self._render(delta)))
-        self.characters += visible_characters(piece.deltas)
         return chunks
 
     def finish(self, usage: bytes | None) -> list[bytes]:
@@ -119,12 +112,13 @@ class NativeChunks:
         self._envelope = _envelope(fallback)
         self._has_envelope = False
         self._include_usage = include_usage
-        self.characters = 0
 
     def write(self, piece: Piece) -> list[bytes]:
+        if not self._include_usage:
+            return list(piece.native)
         for event in piece.native:
             self._read(event)
-        return [_with_null_usage(event) for event in piece.native] if self._include_usage else list(piece.native)
+        return [_with_null_usage(event) for event in piece.native]
 
     def finish(self, usage: bytes | None) -> list[bytes]:
         if usage is None:
@@ -146,30 +140,6 @@ class NativeChunks:
             self._envelope["system_fingerprint"] = seen.system_fingerprint
         if seen.service_tier:
             self._envelope["service_tier"] = seen.service_tier
-        for choice in seen.choices:
-            delta = choice.delta
-            self.characters += len(delta.content or "") + len(delta.reasoning_content or "") + len(delta.refusal or "")
-            for call in delta.tool_calls or ():
-                self.characters += len(call.function.arguments or "")
-
-
-class _NativeFunction(msgspec.Struct, frozen=True):
-    arguments: str | None = None
-
-
-class _NativeToolCall(msgspec.Struct, frozen=True):
-    function: _NativeFunction = _NativeFunction()
-
-
-class _NativeDelta(msgspec.Struct, frozen=True):
-    content: str | None = None
-    reasoning_content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_NativeToolCall] | None = None
-
-
-class _NativeChoice(msgspec.Struct, frozen=True):
-    delta: _NativeDelta = _NativeDelta()
 
 
 class _NativeChunk(msgspec.Struct, frozen=True):
@@ -178,7 +148,6 @@ class _NativeChunk(msgspec.Struct, frozen=True):
     model: str | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
-    choices: list[_NativeChoice] = []
 
 
 _native_decoder = msgspec.json.Decoder(_NativeChunk)

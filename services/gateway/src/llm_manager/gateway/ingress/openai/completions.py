@@ -16,7 +16,7 @@ from llm_manager.core.deltas import (
     ToolCallStart,
 )
 from llm_manager.core.errors import UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Piece, visible_characters
+from llm_manager.gateway.inference.rules import Piece
 from llm_manager.gateway.ingress.openai.chunks import completed
 
 _OBJECT = "text_completion"
@@ -62,13 +62,11 @@ class NeutralTextChunks:
         self._open: set[int] = set()
         self._closed: set[int] = set()
         self._has_begun = False
-        self.characters = 0
 
     def write(self, piece: Piece) -> list[bytes]:
         """See `chunks.ChunkWriter`."""
         if piece.info is not None and not self._has_begun:
             self._info = completed(piece.info, self._info)
-        self.characters += visible_characters(piece.deltas)
         return [self._chunk(delta.choice, step) for delta in piece.deltas if (step := self._checked(delta)) is not None]
 
     def finish(self, usage: bytes | None) -> list[bytes]:
@@ -109,7 +107,6 @@ class NativeTextChunks:
         self._envelope = _envelope(fallback)
         self._include_usage = include_usage
         self._has_begun = False
-        self.characters = 0
 
     def write(self, piece: Piece) -> list[bytes]:
         """See `chunks.ChunkWriter`."""
@@ -128,7 +125,6 @@ class NativeTextChunks:
             self._has_begun = True
             known = {"id": seen.id, "created": seen.created, "model": seen.model}
             self._envelope |= {name: value for name, value in known.items() if value not in (None, "")}
-        self.characters += sum(len(choice.text or "") for choice in seen.choices)
         if not seen.choices and seen.has_usage:
             # ours, which is exact and priced, comes at the end
             return None
@@ -139,15 +135,11 @@ class NativeTextChunks:
         return msgspec.json.encode({**members, "usage": None} if self._include_usage else members)
 
 
-class _NativeChoice(msgspec.Struct, frozen=True):
-    text: str | None = None
-
-
 class _NativeChunk(msgspec.Struct, frozen=True):
     id: str | None = None
     created: int | None = None
     model: str | None = None
-    choices: list[_NativeChoice] = []
+    choices: list[Raw] = []
     usage: Raw = Raw()
 
     @property

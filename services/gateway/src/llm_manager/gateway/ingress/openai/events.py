@@ -28,11 +28,6 @@ class ChunkEvents:
         self._chunks = chunks
         self._usage = usage
 
-    @property
-    def characters(self) -> int:
-        """See `writer.AnswerWriter`."""
-        return self._chunks.characters
-
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
         return b"".join(map(data_event, self._chunks.write(piece)))

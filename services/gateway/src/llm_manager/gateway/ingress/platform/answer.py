@@ -11,7 +11,7 @@ from llm_manager.core.deltas import AnswerInfo, ReasoningDelta, RefusalDelta, Te
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.usage import UsageReport, UsageSource
 from llm_manager.gateway.errors import error_body
-from llm_manager.gateway.inference.rules import Call, Outcome, Piece, visible_characters
+from llm_manager.gateway.inference.rules import Call, Outcome, Piece
 from llm_manager.gateway.ingress.money import usd
 from llm_manager.gateway.ingress.native import EVENT_STREAM
 from llm_manager.gateway.ingress.openai.completion import Completion
@@ -83,12 +83,10 @@ class GeneratedEvents:
 
     def __init__(self, generated: Generated) -> None:
         self._generated = generated
-        self.characters = 0
 
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
         self._generated.add(piece)
-        self.characters += visible_characters(piece.deltas)
         events: list[bytes] = []
         for delta in piece.deltas:
             match delta:

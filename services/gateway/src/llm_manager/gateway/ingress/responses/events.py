@@ -15,7 +15,7 @@ import msgspec
 
 from llm_manager.core.deltas import AnswerInfo
 from llm_manager.core.errors import LlmManagerError, UpstreamProtocolError
-from llm_manager.gateway.inference.rules import Outcome, Piece, visible_characters
+from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.native import EVENT_STREAM
 from llm_manager.gateway.ingress.responses.answer import Members, Output
 from llm_manager.gateway.ingress.responses.errors import error_event, failure
@@ -101,7 +101,6 @@ class ResponseEvents:
 
     def __init__(self, answer: Answer) -> None:
         self.ping = PING
-        self.characters = 0
         self.final: bytes | None = None
         self._answer = answer
         self._number = 0
@@ -110,7 +109,6 @@ class ResponseEvents:
     def write(self, piece: Piece) -> bytes:
         """See `writer.AnswerWriter`."""
         events = self._answer.add(piece)
-        self.characters += visible_characters(piece.deltas)
         return self._opened(is_due=bool(piece.deltas)) + b"".join(map(self._event, events))
 
     def finish(self, outcome: Outcome) -> bytes:

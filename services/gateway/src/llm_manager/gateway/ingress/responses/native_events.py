@@ -16,7 +16,6 @@ from llm_manager.core.usage import UsageSource
 from llm_manager.gateway.inference.rules import Outcome, Piece
 from llm_manager.gateway.ingress.money import usd
 from llm_manager.gateway.ingress.native import EVENT_STREAM
-from llm_manager.gateway.ingress.prompt import answer_characters
 from llm_manager.gateway.ingress.responses.errors import error_event
 from llm_manager.gateway.ingress.responses.events import PING
 from llm_manager.kit.sse import data_event
@@ -49,7 +48,6 @@ class NativeResponseEvents:
 
     def __init__(self, *, with_cost: bool) -> None:
         self.ping = PING
-        self.characters = 0
         self.final: bytes | None = None
         self._with_cost = with_cost
         self._number = 0
@@ -88,9 +86,6 @@ class NativeResponseEvents:
             seen = _event.decode(event)
         except msgspec.DecodeError as error:
             raise UpstreamProtocolError("The provider's stream holds an event that is not one; retry.") from error
-        if seen.type.endswith(".delta"):
-            # the done events say it all once more
-            self.characters += answer_characters(event)
         if seen.type in _ENDS and bytes(seen.response)[:1] == b"{":
             self._end = (seen.type, event)
             return b""
