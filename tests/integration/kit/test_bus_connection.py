@@ -124,6 +124,9 @@ async def test_a_drained_subscription_has_answered_all_that_the_server_sent_it(
             subject = bus.client.new_inbox()
             subscription = await other.subscribe(subject, answer)
             await other.client.flush()
+            # this one is with the subscription's client before the drain begins, so it is always answered
+            await bus.publish(subject, b"", reply=inbox)
+            await bus.client.flush()
             async with asyncio.TaskGroup() as group:
                 group.create_task(subscription.drain())
                 for _ in range(5):
@@ -132,7 +135,8 @@ async def test_a_drained_subscription_has_answered_all_that_the_server_sent_it(
                     await asyncio.sleep(0)
         await other.client.flush()
     async with asyncio.timeout(2):
-        while len(answered) < 500:
+        while len(answered) < 600:
             await bus.client.flush()
     await replies.unsubscribe()
-    assert set(answered) == {b"here", b""}
+    assert answered.count(b"here") >= 100
+    assert set(answered) <= {b"here", b""}
