@@ -13,7 +13,11 @@ from http_servers import answering, asked, self_signed, serving, whole
 from llm_manager.core.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from llm_manager.providers import client as client_module
 from llm_manager.providers.client import HttpCall, HttpClient, Limits
+from llm_manager.providers.http1.address import address_of
+from llm_manager.providers.http1.pool import Pool
 
+# far below the time for which an idle connection is kept
+_AT_ONCE_SECONDS = 5.0
 LIMITS = Limits(connect=10, headers=10, first_token=10, idle=10, total=20)
 
 
@@ -93,19 +97,21 @@ async def test_a_kept_connection_that_its_server_closes_is_not_used_again() -> N
 
 @pytest.mark.parametrize("is_together", [True, False])
 async def test_an_answer_that_nobody_asked_for_reaches_nobody(*, is_together: bool) -> None:
-    poison = whole(b"poison")
+    poison, is_idle = whole(b"poison"), asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(whole(b"right") + poison if is_together else whole(b"right"))
-        await writer.drain()
+        await is_idle.wait()
         if not is_together:
             writer.write(poison)
         await reader.read()
 
     async with serving(handler) as server, HttpClient() as client:
         assert await read(client, call(server.url)) == (200, b"right")
-        await server.all_gone()
+        is_idle.set()
+        async with asyncio.timeout(_AT_ONCE_SECONDS):
+            await server.all_gone()
         assert await read(client, call(server.url)) == (200, b"right")
 
 
@@ -147,7 +153,8 @@ async def test_a_body_that_is_refused_before_its_end_is_not_sent_on() -> None:
 
     async with serving(handler) as server, HttpClient() as client:
         assert await read(client, call(server.url, bytes(30_000_000))) == (413, b"no")
-        await server.all_gone()
+        async with asyncio.timeout(_AT_ONCE_SECONDS):
+            await server.all_gone()
 
 
 async def test_a_reader_that_is_slow_stops_its_server() -> None:
@@ -195,6 +202,23 @@ async def test_who_wants_more_connections_than_there_may_be_waits_for_its_turn()
         go.set()
         assert await asyncio.gather(*first, *later) == [(200, b"ok")] * 5
         assert server.connections == 2
+
+
+async def test_a_turn_that_comes_to_somebody_who_has_just_left_goes_to_the_next() -> None:
+    async with serving(answering(whole(b"ok"))) as server:
+        origin, pool = address_of(server.url).origin, Pool(per_origin=1, keep_seconds=5)
+        first = await pool.take(origin)
+        reply = await first.ask(b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n", b"", on_sent=lambda: None)
+        assert (await reply.read(), await reply.read()) == (b"ok", b"")
+        leaving, staying = (asyncio.ensure_future(pool.take(origin)) for _ in range(2))
+        await asyncio.sleep(0)  # both wait
+        pool.give_back(first)
+        leaving.cancel()
+        async with asyncio.timeout(_AT_ONCE_SECONDS):
+            assert await staying is first
+        assert leaving.cancelled()
+        pool.close()
+        await server.all_gone()
 
 
 async def test_who_waits_for_connections_that_all_close_gets_new_ones() -> None:
