@@ -7,7 +7,7 @@ import json
 import pytest
 
 from llm_manager.core.facts import load_facts
-from llm_manager.providers.dialects.openai_chat.reader import ChatStreamReader
+from llm_manager.providers.dialects.openai_chat.stream import ChatStreamReader
 from llm_manager.testing.upstream import sse
 
 

@@ -7,8 +7,9 @@ from llm_manager.core.messages import ChatInput, EmbeddingsInput, RerankInput
 from llm_manager.providers.dialects.openai_chat import request as write
 from llm_manager.providers.dialects.openai_chat.embeddings import EmbeddingsReader
 from llm_manager.providers.dialects.openai_chat.models import ModelsReader
-from llm_manager.providers.dialects.openai_chat.reader import ChatBodyReader, ChatReader, ChatStreamReader
+from llm_manager.providers.dialects.openai_chat.reader import ChatBodyReader, ChatReader
 from llm_manager.providers.dialects.openai_chat.rerank import OrderReader
+from llm_manager.providers.dialects.openai_chat.stream import ChatStreamReader
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import NewId, UpstreamCall
 

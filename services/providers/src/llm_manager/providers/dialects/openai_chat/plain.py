@@ -20,12 +20,12 @@ def is_plain_delta(message: Message, has_role: bool) -> bool:
 
 
 def without_null_usage(chunk: ChatEvent, data: bytes) -> bytes:
-    """Return a chunk without usage, empty when that takes more than a cut.
-
-    The bytes cannot occur inside of a JSON text: there the quotes are escaped.
-    """
+    """Return a chunk without usage, empty when that takes more than a cut."""
     if chunk.usage is UNSET:
         return data
-    if bytes(chunk.usage) == b"null" and _NULL_USAGE in data:
-        return data.replace(_NULL_USAGE, b"", 1)
-    return b""
+    return cut_null_usage(data) if bytes(chunk.usage) == b"null" and _NULL_USAGE in data else b""
+
+
+def cut_null_usage(data: bytes) -> bytes:
+    """Return a chunk without an empty usage. The bytes cannot occur inside of a JSON text: there quotes are escaped."""
+    return data.replace(_NULL_USAGE, b"", 1)

@@ -10,7 +10,8 @@ from llm_manager.core.usage import UsageReport
 from llm_manager.providers.dialects.json_values import Json, tables
 from llm_manager.providers.dialects.openai_chat.choices import ChoiceState
 from llm_manager.providers.dialects.openai_chat.events import ChatEvent, Choice, place_of
-from llm_manager.providers.dialects.openai_chat.reader import ChatBodyReader, ChatStreamReader
+from llm_manager.providers.dialects.openai_chat.reader import ChatBodyReader
+from llm_manager.providers.dialects.openai_chat.stream import ChatStreamReader
 from llm_manager.providers.dialects.openai_completions import native
 from llm_manager.providers.dialects.pointers import EXACT_DECODER, EXACT_ENCODER, find_count, raw_table
 from llm_manager.providers.dialects.port import NewId, Pieces
