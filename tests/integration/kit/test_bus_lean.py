@@ -21,6 +21,7 @@ from llm_manager.core.errors import BusUnavailable
 from llm_manager.kit.bus.connection import Bus, BusState, connect
 from llm_manager.kit.bus.lean import LeanClient
 from llm_manager.kit.bus.message import Message
+from llm_manager.kit.bus.transport import LaneTransport
 from llm_manager.testing.nats import NatsServer
 
 
@@ -62,6 +63,90 @@ async def test_the_lane_and_nats_py_share_one_connection_in_one_order(bus: Bus) 
     await bus.client.flush()
 
     assert heard == [str(number) for number in range(100)]
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many commands each write to the socket held."""
+    sizes: list[int] = []
+    write = LaneTransport.writelines
+
+    def writelines(transport: LaneTransport, payload: list[bytes]) -> None:
+        sizes.append(len(payload))
+        write(transport, payload)
+
+    monkeypatch.setattr(LaneTransport, "writelines", writelines)
+    return sizes
+
+
+async def test_what_can_wait_leaves_together_on_a_busy_connection(bus: Bus, writes: list[int]) -> None:
+    heard: list[str] = []
+    subject = bus.client.new_inbox()
+    await bus.listen(subject, lambda message: heard.append(message.data.decode()))
+    await bus.client.flush()
+    writes.clear()
+
+    for number in range(200):
+        bus.send(subject, str(number).encode(), can_wait=True)
+        await asyncio.sleep(0.0002)
+    async with asyncio.timeout(5):
+        while len(heard) < 200:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+
+    assert heard == [str(number) for number in range(200)]
+    assert sum(writes) == 200
+    assert len(writes) < 100
+
+
+async def test_what_cannot_wait_takes_along_what_can(bus: Bus, writes: list[int]) -> None:
+    heard: list[bytes] = []
+    subject = bus.client.new_inbox()
+    await bus.listen(subject, lambda message: heard.append(message.data))
+    await bus.client.flush()
+    writes.clear()
+
+    bus.send(subject, b"1", can_wait=True)
+    bus.send(subject, b"2")
+    await asyncio.sleep(0)
+    assert writes == [2]
+    bus.send(subject, b"3", can_wait=True)
+    await bus.client.flush()
+    assert heard == [b"1", b"2", b"3"]
+
+
+async def test_on_a_quiet_connection_nothing_waits(bus: Bus, writes: list[int]) -> None:
+    await bus.client.flush()
+    await asyncio.sleep(0.02)
+    writes.clear()
+
+    bus.send("a", b"1", can_wait=True)
+    await asyncio.sleep(0)
+    assert writes == [1]
+
+
+async def test_much_does_not_wait(bus: Bus, writes: list[int]) -> None:
+    await bus.client.flush()
+    writes.clear()
+
+    bus.send("a", bytes(60_000), can_wait=True)
+    bus.send("a", bytes(60_000), can_wait=True)
+    await asyncio.sleep(0)
+    assert writes == [2]
+
+
+async def test_what_waits_leaves_before_the_connection_closes(nats_server: NatsServer, bus: Bus) -> None:
+    heard: list[bytes] = []
+    subject = bus.client.new_inbox()
+    await bus.listen(subject, lambda message: heard.append(message.data))
+    await bus.client.flush()
+
+    async with connect(nats_server.url, name="short") as short:
+        short.send(subject, b"1")
+        await asyncio.sleep(0)
+        short.send(subject, b"2", can_wait=True)
+    async with asyncio.timeout(5):
+        while len(heard) < 2:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
 
 
 async def test_an_unsubscribed_lane_hears_nothing_more(bus: Bus) -> None:

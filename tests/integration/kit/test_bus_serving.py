@@ -19,6 +19,7 @@ from llm_manager.kit.bus import frame_sink, serving
 from llm_manager.kit.bus.claim_check import ClaimStore
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.discovery import EndpointCounts
+from llm_manager.kit.bus.lean import LeanClient
 from llm_manager.kit.bus.requests import FrameStream
 from llm_manager.kit.bus.responder import FrameSink, IncomingRequest, Responder
 from llm_manager.testing.bus_parties import BlockedHandler, RawCaller, outcome_of, until
@@ -52,6 +53,31 @@ async def test_the_handler_gets_the_request_and_its_messages_arrive(subject: str
     (request,) = seen
     assert (request.subject, request.request_id, request.cancel_reason) == (subject, "id-1", None)
     assert 4.0 < request.deadline - asyncio.get_running_loop().time() <= 5.0
+
+
+async def test_the_first_words_and_the_end_never_wait_for_others(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, open_: Open
+) -> None:
+    waiting: list[bool] = []
+    put = LeanClient.send
+
+    def send(
+        client: LeanClient, subject: str, payload: bytes, *, reply: str = "", head: bytes | None = None, can_wait: bool
+    ) -> None:
+        if payload != b"request":
+            waiting.append(can_wait)
+        put(client, subject, payload, reply=reply, head=head, can_wait=can_wait)
+
+    async def handler(request: IncomingRequest, sink: FrameSink) -> bytes:
+        for number in range(4):
+            await sink.send(str(number).encode())
+        return b"done"
+
+    monkeypatch.setattr(LeanClient, "send", send)
+    async with serve(handler), open_(b"request") as stream:
+        assert await outcome(stream) == b"done"
+    # accepted, the role, the first word, two words, the end
+    assert waiting == [False, False, False, True, True, False]
 
 
 async def test_an_error_of_the_tree_travels_with_its_detail(serve: Serve, open_: Open) -> None:

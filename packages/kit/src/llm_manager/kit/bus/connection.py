@@ -77,8 +77,19 @@ class Bus:
         """The server's limit of a message in bytes, headers included."""
         return self.client.max_payload
 
-    def send(self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = "") -> None:
+    def send(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reply: str = "",
+        can_wait: bool = False,
+    ) -> None:
         """Send one message without waiting for anything; `publish` is for those that may be large.
+
+        Args:
+            can_wait: see `LeanClient.send`.
 
         Raises:
             BusUnavailable: there is no connection now; nothing was buffered.
@@ -93,7 +104,7 @@ class Bus:
             raise BodyTooLarge(
                 f"A message of {size} bytes for {subject!r} is above the bus limit of {client.max_payload} bytes."
             )
-        client.send(subject, payload, reply=reply, head=head)
+        client.send(subject, payload, reply=reply, head=head, can_wait=can_wait)
 
     async def publish(
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, reply: str = ""

@@ -23,6 +23,8 @@ _PROBE_SECONDS = 1.0
 _RESUME_SECONDS = 6.0
 _RESUME_POLL_SECONDS = 0.05
 _REPROBE_SECONDS = 0.4
+# Those before it are never kept waiting: the first words of an answer are what a person waits for.
+_FIRST_PATIENT_FRAME = 3
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -83,7 +85,7 @@ class FrameSink:
             return
         if self._settled_epoch != self._bus.epoch or not self._bus.client.is_connected:
             await self._ready()
-        await self._emit(Frame(sequence=self._next, message=message))
+        await self._emit(Frame(sequence=self._next, message=message), can_wait=True)
 
     async def accept(self) -> None:
         """Send the first frame."""
@@ -123,22 +125,22 @@ class FrameSink:
             return Frame(sequence=self._next, failed=Failed(error=to_proto(outcome), detail=body))
         return Frame(sequence=self._next, done=body)
 
-    async def _emit(self, frame: Frame, *, claim: str | None = None) -> None:
-        self._write(frame, claim=claim)
+    async def _emit(self, frame: Frame, *, claim: str | None = None, can_wait: bool = False) -> None:
+        self._write(frame, claim=claim, can_wait=can_wait)
         if self._bus.client.is_choked:
             await self._bus.unchoked()
 
-    def _write(self, frame: Frame, *, claim: str | None = None) -> None:
+    def _write(self, frame: Frame, *, claim: str | None = None, can_wait: bool = False) -> None:
         # No suspension between taking the number and handing over to the client: heartbeats come from another task.
+        can_wait = can_wait and self._next >= _FIRST_PATIENT_FRAME
         self._next += 1
         now = self._last_sent = self._loop.time()
         reply = ""
         if now - self._last_probe >= _PROBE_SECONDS:
             self._last_probe = now
             reply = self._probe
-        self._bus.send(
-            self._inbox, frame.SerializeToString(), headers={CLAIM_CHECK: claim} if claim else None, reply=reply
-        )
+        headers = {CLAIM_CHECK: claim} if claim else None
+        self._bus.send(self._inbox, frame.SerializeToString(), headers=headers, reply=reply, can_wait=can_wait)
 
     async def beat(self) -> bool:
         """Keep a silent answer alive, and find a reader again after a reconnect; False when it never came back.
