@@ -32,7 +32,7 @@ class NativeBody(msgspec.Struct, frozen=True):
 
     dialect: str
     body: bytes
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
 
 JobInput = NativeBody | ChatInput | EmbeddingsInput | RerankInput | CountTokensInput | None
@@ -46,8 +46,8 @@ class Target(msgspec.Struct, frozen=True):
     base_url: str
     credential: bytes
     upstream_model: str
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
-    timeouts: Mapping[str, float] = msgspec.field(default_factory=dict[str, float])
+    headers: Mapping[str, str] = {}
+    timeouts: Mapping[str, float] = {}
 
     def __repr__(self) -> str:
         return f"Target({self.provider}, {self.kind}, {self.upstream_model})"
@@ -86,8 +86,8 @@ class Outcome(msgspec.Struct):
     error: LlmManagerError | None = None
     status: int = 0
     upstream_request_id: str = ""
-    upstream_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    warnings: list[str] = msgspec.field(default_factory=list[str])
+    upstream_headers: dict[str, str] = {}
+    warnings: list[str] = []
     identity: Identity | None = None
     first_token_seconds: float | None = None
     duration_seconds: float = 0.0

@@ -30,7 +30,7 @@ class NativeBody(msgspec.Struct, frozen=True):
 
     dialect: str
     body: bytes
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
 
 class EncodedInput(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Target(msgspec.Struct, frozen=True):
     base_url: str = ""
     credential: bytes = b""
     configuration: str = ""
-    tags: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = {}
     adapts_parameters: bool = False
     dialects: Sequence[str] | None = None
     profile: ModelProfile = msgspec.field(default_factory=ModelProfile)
@@ -97,7 +97,7 @@ class Opening(msgspec.Struct, frozen=True):
     """What is known when the provider begins to answer a stream."""
 
     upstream_request_id: str = ""
-    upstream_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    upstream_headers: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -125,7 +125,7 @@ class Outcome(msgspec.Struct, frozen=True):
     report: UsageReport = msgspec.field(default_factory=UsageReport)
     cost: Cost = msgspec.field(default_factory=lambda: Cost(CostState.UNPRICED, None))
     upstream_request_id: str = ""
-    upstream_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    upstream_headers: Mapping[str, str] = {}
     response_model: str = ""
     warnings: tuple[str, ...] = ()
 

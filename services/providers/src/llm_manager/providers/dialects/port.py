@@ -29,18 +29,18 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     path: str
     body: bytes = b""
     prompt: Callable[[], int] = lambda: 0
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
 
 class Pieces(msgspec.Struct):
     """Steps of an answer, ready to be sent; at most one of the lists is filled, by the form that was asked for."""
 
     info: AnswerInfo | None = None
-    deltas: list[Delta] = msgspec.field(default_factory=list[Delta])
-    native: list[bytes] = msgspec.field(default_factory=list[bytes])
-    embeddings: list[Sequence[float]] = msgspec.field(default_factory=list[Sequence[float]])
-    models: list[Model] = msgspec.field(default_factory=list[Model])
-    rerank: list[RerankResult] = msgspec.field(default_factory=list[RerankResult])
+    deltas: list[Delta] = []
+    native: list[bytes] = []
+    embeddings: list[Sequence[float]] = []
+    models: list[Model] = []
+    rerank: list[RerankResult] = []
     token_count: TokenCount | None = None
 
     def __bool__(self) -> bool:
