@@ -7,10 +7,11 @@ import pytest
 
 from llm_manager.core.errors import StoreUnavailable
 from llm_manager.core.ids import uuid7
-from llm_manager.kit.bus import settlement
+from llm_manager.kit.bus import pull, settlement
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.consumer import BatchHandler, Delivered, DurableConsumer, OnPoison
 from llm_manager.kit.bus.publisher import publish_durable
+from llm_manager.kit.bus.transport import LaneSocket
 from llm_manager.testing.bus_parties import until
 
 
@@ -118,6 +119,70 @@ async def test_a_batch_that_is_not_full_is_handled_when_it_is_old_enough(stream:
         await stream.publish(b"b")
         await handler.until(2)
     assert [len(batch) for batch in handler.batches] == [2]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of every packet that the bus brought."""
+    sizes: list[int] = []
+    read = LaneSocket.data_received
+
+    def data_received(socket: LaneSocket, data: bytes) -> None:
+        sizes.append(len(data))
+        read(socket, data)
+
+    monkeypatch.setattr(LaneSocket, "data_received", data_received)
+    return sizes
+
+
+async def test_under_load_messages_come_in_sweeps_and_afterwards_at_once(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    # what stands from before the load is renewed in a moment
+    monkeypatch.setattr(pull, "_EXPIRES_SECONDS", 0.1)
+    handler = Batches()
+    async with stream.consumer(handler, max_batch=1000, max_wait_seconds=0.1):
+        for number in range(300):
+            stream.bus.send(f"{stream.prefix}.x", str(number).encode())
+            await asyncio.sleep(0.003)
+            if number == 99:
+                reads.clear()
+        during = len(reads)
+        await handler.until(300)
+        await stream.until_nothing_is_left()
+        loop, lasted = asyncio.get_running_loop(), list[float]()
+        for number in range(2):
+            started = loop.time()
+            await stream.publish(b"late")
+            await handler.until(301 + number)
+            lasted.append(loop.time() - started)
+
+    assert handler.bodies[:300] == [str(number).encode() for number in range(300)]
+    # of 200 messages; each alone would be a packet
+    assert during < 100
+    # the first may meet the last rest of the load, four times the wait; the second waits no longer than a lone one
+    assert lasted[0] < 0.7
+    assert lasted[1] < 0.35
+
+
+async def test_a_sweep_that_finds_nothing_asks_no_second_time(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull, "_EXPIRES_SECONDS", 0.2)
+    asked: list[bytes] = []
+    publish = Bus.publish
+
+    async def spy(bus: Bus, subject: str, payload: bytes, *, reply: str = "") -> None:
+        asked.append(payload)
+        await publish(bus, subject, payload, reply=reply)
+
+    await stream.publish(*(str(number).encode() for number in range(20)))
+    handler = Batches()
+    async with stream.consumer(handler, max_batch=100, max_wait_seconds=0.05):
+        await handler.until(20)
+        monkeypatch.setattr(Bus, "publish", spy)
+        await asyncio.sleep(1.0)
+
+    assert 0 < sum(b"no_wait" in payload for payload in asked) < 2
+    assert len(asked) < 8
 
 
 async def test_what_was_not_acknowledged_comes_again(stream: Stream) -> None:
