@@ -322,11 +322,15 @@ class Facts(_Facts, frozen=True, kw_only=True):
             return False
         return dialect == self.dialect or dialect in self.also
 
+    def is_at_home(self, base_url: str) -> bool:
+        """Whether all facts hold at a base URL; where it is empty the kind's own is meant."""
+        return not self.parameters.unsupported_at_home or base_url.rstrip("/") in ("", self.base_url.rstrip("/"))
+
     def at(self, base_url: str) -> Facts:
         """Return the facts of a server that speaks like this kind at a base URL, which may be its own."""
-        parameters = self.parameters
-        if not parameters.unsupported_at_home or base_url.rstrip("/") in ("", self.base_url.rstrip("/")):
+        if self.is_at_home(base_url):
             return self
+        parameters = self.parameters
         unsupported = tuple(name for name in parameters.unsupported if name not in parameters.unsupported_at_home)
         return msgspec.structs.replace(self, parameters=msgspec.structs.replace(parameters, unsupported=unsupported))
 

@@ -38,6 +38,6 @@ def passing(headers: Mapping[str, str], *, is_wanted: Callable[[str], bool]) -> 
     Args:
         headers: lower-case names.
     """
-    named = {name: value for name, value in headers.items() if may_be_named(name) and is_wanted(name)}
+    named = {name: value for name, value in headers.items() if is_wanted(name) and may_be_named(name)}
     whole = [(name, value) for name, value in named.items() if _VALUE.fullmatch(value)]
     return dict(whole[:MAX_HEADERS])

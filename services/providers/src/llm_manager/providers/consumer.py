@@ -18,7 +18,7 @@ from llm_manager.core.errors import (
     WorkerLost,
 )
 from llm_manager.core.usage import FREE_OPERATIONS, UsageReport
-from llm_manager.kit import logs, telemetry
+from llm_manager.kit import telemetry
 from llm_manager.kit import telemetry_names as names
 from llm_manager.kit.bus.responder import FrameSink, IncomingRequest
 from llm_manager.providers.dialects.port import Pieces
@@ -129,16 +129,18 @@ class Consumer:
             event = self._event(attribution, job, outcome, report)
             await self._recorder.record(event)
         _measure(job, outcome, report, model=self._label_of(attribution, job))
-        logs.line(
-            "attempt_ended",
-            kind=job.target.kind,
-            upstream_model=job.target.upstream_model,
-            state=outcome.state.value,
-            error_code=outcome.error.code if outcome.error else "",
-            upstream_status=outcome.status,
-            duration_ms=round(outcome.duration_seconds * 1000),
-            usage_source=report.source.value,
-        )
+        if outcome.error is not None:
+            # a good one is told by the gateway's line and by the ledger's row
+            log.info(
+                "attempt_ended",
+                kind=job.target.kind,
+                upstream_model=job.target.upstream_model,
+                state=outcome.state.value,
+                error_code=outcome.error.code,
+                upstream_status=outcome.status,
+                duration_ms=round(outcome.duration_seconds * 1000),
+                usage_source=report.source.value,
+            )
         return done_of(event, outcome)
 
     def _label_of(self, attribution: infer_pb2.Attribution, job: Job) -> str:

@@ -74,8 +74,7 @@ class Inference:
         """
         facts = self._facts_of(job)
         policy = Policy(adapts=job.adapts_parameters)
-        is_at_home = facts.at(job.target.base_url) is facts
-        translators = self._translators if is_at_home else self._elsewhere
+        translators = self._translators if facts.is_at_home(job.target.base_url) else self._elsewhere
         call, reader = translators[facts.kind].translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
         outcome.reader, outcome.prompt, outcome.warnings = reader, call.prompt, policy.warnings

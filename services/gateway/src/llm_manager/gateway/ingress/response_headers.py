@@ -68,4 +68,6 @@ def _about(call: Call, *, attempts: int, overhead_seconds: float) -> Headers:
 
 def _header(text: str) -> bytes:
     # a model's name is the client's own text: nothing of it may end a header
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text[:512].encode()
     return re.sub(r"[^\x21-\x7e]", "?", text)[:512].encode()

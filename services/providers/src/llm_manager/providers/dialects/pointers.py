@@ -25,15 +25,20 @@ def find(document: object, pointers: Iterable[str]) -> object:
         document: as a JSON decoder returns it.
     """
     for pointer in pointers:
-        value = document
-        for key in _keys_of(pointer):
-            # Any: a JSON document has any shape until it is looked at.
-            value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
-            if value is None:
-                break
+        value = _value_at(document, pointer)
         if value is not None:
             return value
     return None
+
+
+def _value_at(document: object, pointer: str) -> object:
+    value = document
+    for key in _keys_of(pointer):
+        if not isinstance(value, dict):
+            return None
+        # Any: a JSON document has any shape until it is looked at.
+        value = cast("dict[str, Any]", value).get(key)
+    return value
 
 
 @cache  # the facts hold a few hundred
@@ -52,7 +57,7 @@ def find_text(document: object, pointers: Iterable[str]) -> str:
 def find_count(document: object, pointers: Iterable[str]) -> int | None:
     """Return the first whole number from zero to `numbers.MOST_COUNTED`, else None."""
     for pointer in pointers:
-        count = whole_number(find(document, (pointer,)))
+        count = whole_number(_value_at(document, pointer))
         if count is not None:
             return count
     return None
