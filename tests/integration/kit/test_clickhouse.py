@@ -178,3 +178,44 @@ asyncio.run(main())
     )
 
     assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
+
+
+def test_the_pages_of_a_start_are_given_back_and_the_engine_goes_on(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from llm_manager.kit.clickhouse import ClickHouse
+from llm_manager.kit.clickhouse_client import give_back_startup_pages
+
+def mapped():
+    own = total = 0
+    for line in open("/proc/self/smaps"):
+        if "-" in line.split()[0]:
+            own = "_chdb." in line
+        elif own and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+async def main():
+    async with ClickHouse(f"chdb://{sys.argv[1]}") as client:
+        await client.command("CREATE TABLE t (a String) ENGINE = MergeTree ORDER BY a")
+        await client.insert("t", [("x",)], ["a"])
+        before = mapped()
+        give_back_startup_pages()
+        after = mapped()
+        await client.insert("t", [("y",)], ["a"])
+        print(await client.query("SELECT a FROM t ORDER BY a"), after < before / 2)
+        try:
+            await client.query("SELECT nonsense FROM t")
+        except Exception as error:
+            print(type(error).__name__)
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("[('x',), ('y',)]")
+    assert first.endswith("True")
+    assert second == "InternalError"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
-from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 log = structlog.stdlib.get_logger("kit")
@@ -76,8 +75,21 @@ async def ops_server(ops: Ops, *, host: str, port: int) -> AsyncGenerator[int]:
     if port == 0:
         yield 0
         return
+    # 6 MB of a process, which is for those that are asked
+    from aiohttp import web
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(_: web.Request) -> web.Response:
+        reasons = ops.reasons()
+        return web.json_response({"is_ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _readiness(ops)), web.get("/metrics", _metrics)])
+    app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
     await runner.setup()
     try:
@@ -85,19 +97,3 @@ async def ops_server(ops: Ops, *, host: str, port: int) -> AsyncGenerator[int]:
         yield port
     finally:
         await runner.cleanup()
-
-
-async def _alive(_: web.Request) -> web.Response:
-    return web.json_response({"status": "alive"})
-
-
-def _readiness(ops: Ops) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def ready(_: web.Request) -> web.Response:
-        reasons = ops.reasons()
-        return web.json_response({"is_ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
-
-    return ready
-
-
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})

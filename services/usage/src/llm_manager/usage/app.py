@@ -16,6 +16,7 @@ from llm_manager.kit.bus.consumer import DurableConsumer
 from llm_manager.kit.bus.names import STREAM_USAGE
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.clickhouse import ClickHouse
+from llm_manager.kit.clickhouse_client import give_back_startup_pages
 from llm_manager.kit.clickhouse_migrations import migrate
 from llm_manager.kit.service import Ops, run_from_environment, run_once_from_environment
 from llm_manager.kit.settings import SettingsError
@@ -101,6 +102,7 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
         await stack.enter_async_context(Trimmer(bus, stream=STREAM_USAGE, durable=DURABLE).running())
         reconciler = Reconciler(bus, LedgerStore(writer), grace_seconds=settings.reconcile_grace_seconds)
         await stack.enter_async_context(reconciler.running(interval_seconds=settings.reconcile_seconds))
+        give_back_startup_pages()
         log.info("usage_serving", grpc_port=port, price_version=book.version, prices=len(book.prices))
         yield
 
