@@ -175,14 +175,17 @@ async def test_a_sweep_that_finds_nothing_asks_no_second_time(stream: Stream, mo
         await publish(bus, subject, payload, reply=reply)
 
     await stream.publish(*(str(number).encode() for number in range(20)))
-    handler = Batches()
+    handler, loop = Batches(), asyncio.get_running_loop()
     async with stream.consumer(handler, max_batch=100, max_wait_seconds=0.05):
         await handler.until(20)
         monkeypatch.setattr(Bus, "publish", spy)
-        await asyncio.sleep(1.0)
+        started = loop.time()
+        await until(lambda: len(asked) >= 5)
+        lasted = loop.time() - started
 
-    assert 0 < sum(b"no_wait" in payload for payload in asked) < 2
-    assert len(asked) < 8
+    # one sweep, then standing requests, each of which lasts
+    assert [b"no_wait" in payload for payload in asked].count(True) == 1
+    assert lasted > 0.5
 
 
 async def test_what_was_not_acknowledged_comes_again(stream: Stream) -> None:

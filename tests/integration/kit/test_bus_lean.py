@@ -147,6 +147,7 @@ async def test_what_waits_leaves_before_the_connection_closes(nats_server: NatsS
     async with asyncio.timeout(5):
         while len(heard) < 2:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.01)
+    assert heard == [b"1", b"2"]
 
 
 async def test_an_unsubscribed_lane_hears_nothing_more(bus: Bus) -> None:
