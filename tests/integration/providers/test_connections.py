@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from llm_manager.providers.client import HttpCall, HttpClient, Limits
+from llm_manager.providers.http1.reply import Reply
 
 REQUESTS = 300
 LIMITS = Limits(connect=60, headers=60, first_token=60, idle=60, total=60)
@@ -71,3 +73,16 @@ async def test_three_hundred_requests_to_one_host_are_open_at_the_same_time() ->
 
     assert held == REQUESTS
     assert [task.result() for task in asking] == [(200, b"hello")] * REQUESTS
+
+
+async def test_an_answer_that_was_read_is_freed_without_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with patient_server() as server, HttpClient() as client:
+            server.may_answer.set()
+            assert await ask(client, server.url) == (200, b"hello")
+            left = [thing for thing in gc.get_objects() if isinstance(thing, Reply)]
+    finally:
+        gc.enable()
+    assert left == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,30 @@ def test_a_name_that_leads_nowhere_is_a_404_of_bounded_length(model: str) -> Non
         SNAPSHOT.resolve(model)
     assert (caught.value.http_status, caught.value.param) == (404, "model")
     assert len(caught.value.message) < 400
+
+
+def test_a_change_leads_the_same_name_elsewhere_at_once() -> None:
+    provider = ProviderRecord(id="p2", revision=2, name="together", kind="together", base_url="https://new.example/v1")
+    assert SNAPSHOT.resolve("together/m").base_url == ""
+    changed = SNAPSHOT.changed(provider)
+    assert changed.resolve("together/m").base_url == provider.base_url
+    assert SNAPSHOT.resolve("together/m").base_url == ""
+    with pytest.raises(ModelNotFound):
+        changed.without(provider).resolve("together/m")
+
+
+def test_names_that_clients_make_up_are_kept_in_bounded_memory() -> None:
+    snapshot = Snapshot.of(RECORDS, is_complete=True)
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            snapshot.resolve(f"together/{number}")
+            snapshot.resolve(f"together/{number}{'x' * 10_000}")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000
+    assert {snapshot.resolve("together/1").upstream_model, snapshot.resolve("together/2").upstream_model} == {"1", "2"}
 
 
 def test_the_nearest_names_are_offered() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 V = TypeVar("V")
+D = TypeVar("D")
 
 # Every copy copies the changes, every 256th also the ground: 1.5 ms of 50,000 entries (2026-11, two busy cores).
 _MOST_CHANGES = 256
@@ -26,6 +27,15 @@ class Layers(Mapping[str, V], Generic[V]):
         if value is None:
             raise KeyError(key)
         return value
+
+    @overload
+    def get(self, key: str, /) -> V | None: ...
+    @overload
+    def get(self, key: str, /, default: V | D) -> V | D: ...
+    def get(self, key: str, /, default: V | D | None = None) -> V | D | None:
+        """Return a value, or the default where there is none; what `Mapping` has raises and catches an error there."""
+        value = self._changes[key] if key in self._changes else self._ground.get(key)
+        return default if value is None else value
 
     def __iter__(self) -> Iterator[str]:
         for key in self._ground:

@@ -20,6 +20,7 @@ from llm_manager.gateway.inference.rules import Target
 
 _HINTS, _HINT_CANDIDATES = 3, 2_000
 _SHOWN_NAME = 100
+_MOST_FOUND = 1_000
 # NATS KV keys take only these; a dot separates tokens, so it may stand neither at an end nor twice.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -177,6 +178,8 @@ class Snapshot:
     configurations: Layers[ConfigurationRecord] = field(default_factory=Layers[ConfigurationRecord])
     aliases: Layers[AliasRecord] = field(default_factory=Layers[AliasRecord])
     is_complete: bool = False
+    # targets that were asked for, by the model's name; made anew with every snapshot
+    _found: dict[str, Target] = field(default_factory=dict[str, Target], init=False, repr=False, compare=False)
 
     @staticmethod
     def of(records: Iterable[AnyRecord], *, is_complete: bool) -> Snapshot:
@@ -206,6 +209,17 @@ class Snapshot:
         Raises:
             ModelNotFound: none of them; the message offers the nearest names.
         """
+        found = self._found.get(model)
+        if found is None:
+            found = self._resolve(model)
+            # clients make names of upstream models up: few are kept, and none that is long
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            if len(model) <= _SHOWN_NAME:
+                self._found[model] = found
+        return found
+
+    def _resolve(self, model: str) -> Target:
         alias = self.aliases.get(model)
         configuration = self.configurations.get(model) or (alias and self.configurations.get(alias.configuration))
         if configuration is not None:

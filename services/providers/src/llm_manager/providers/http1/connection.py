@@ -75,8 +75,10 @@ class Connection(asyncio.Protocol):
     def finish(self) -> bool:
         """End an exchange; True when the connection can serve another one, else it is closed."""
         reply, self._reply = self._reply, None
-        if reply is not None and reply.is_spent and self._is_written and self.is_open:
-            return True
+        if reply is not None:
+            reply.let_go()
+            if reply.is_spent and self._is_written and self.is_open:
+                return True
         self.close()
         return False
 

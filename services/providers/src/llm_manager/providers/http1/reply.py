@@ -183,6 +183,10 @@ class Reply:
         self.is_reusable = self._parser.should_keep_alive()
         self._wake()
 
+    def let_go(self) -> None:
+        """Forget the parser, which holds this: without it a reply is freed at once, not by the collector. Last call."""
+        del self._parser
+
     def _fail(self, error: Exception) -> None:
         if not self.is_over:
             self._failure = error
