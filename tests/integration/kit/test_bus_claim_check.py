@@ -116,6 +116,20 @@ async def test_a_claim_can_be_redeemed_once(bus: Bus) -> None:
         await claims.redeem(name)
 
 
+@pytest.mark.requirement("L-21")
+async def test_the_server_is_never_handed_more_of_a_claim_at_once_than_it_may_keep(bus: Bus) -> None:
+    """It keeps the buffers of messages that it delivered: 1,000 of 1 MB were 1.5 GB."""
+    name = await ClaimStore(bus).deposit(THREE_MEGABYTES)
+    first = (await bus.jetstream.stream_info("OBJ_claims")).state.first_seq
+    sizes: list[int] = []
+    while sum(sizes) < len(THREE_MEGABYTES):
+        chunk = await bus.jetstream.get_msg("OBJ_claims", seq=first, subject="$O.claims.C.>", direct=True, next=True)
+        first = (chunk.seq or 0) + 1
+        sizes.append(len(chunk.data or b""))
+    assert max(sizes) == 64 * 1024
+    assert await ClaimStore(bus).redeem(name) == THREE_MEGABYTES
+
+
 async def test_a_damaged_claim_is_noticed(bus: Bus) -> None:
     claims = ClaimStore(bus)
     name = await claims.deposit(THREE_MEGABYTES)
