@@ -12,8 +12,7 @@ from llm_manager.core.deltas import AnswerInfo, Delta
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts, FinishMeaning
 from llm_manager.core.usage import UsageReport, UsageSource
-from llm_manager.kit.lenient_json import BOM, Mender, Start
-from llm_manager.kit.sse import SseDecoder
+from llm_manager.kit.lenient_json import BOM, Mender
 from llm_manager.providers.dialects.anthropic_messages import neutral
 from llm_manager.providers.dialects.anthropic_messages.blocks import Blocks
 from llm_manager.providers.dialects.anthropic_messages.events import (
@@ -30,6 +29,7 @@ from llm_manager.providers.dialects.anthropic_messages.events import (
 )
 from llm_manager.providers.dialects.anthropic_messages.usage import Usage
 from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.event_stream import EventStream
 from llm_manager.providers.dialects.finish import meaning_of, neutral_reason
 from llm_manager.providers.dialects.port import NewId, Pieces
 from llm_manager.providers.dialects.upstream_errors import broken_answer, error_in_stream, failed_finish
@@ -124,39 +124,25 @@ class ChatStreamReader(ChatReader):
 
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
-        self._decoder = SseDecoder()
+        self._stream = EventStream()
         self._mender = Mender()
-        self._body: bytearray | None = None
-        self._has_begun = False
-        self._start = Start()
         self._has_message = False
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
-        if not self._has_begun:
-            data = self._start.feed(data)
-            if not data:
-                return pieces
-            self._has_begun = True
-            # A failure may come as one document with status 200.
-            self._body = bytearray() if data[:1] == b"{" else None
-        if self._body is not None:
-            self._body += data
-            return pieces
-        for event in self._decoder.feed(data):
+        for event in self._stream.feed(data):
             self._take(event.data, pieces)
         return pieces
 
     def finish(self) -> Pieces:
         """Take the end of the stream; without `message_stop` it was cut."""
-        pieces = Pieces()
-        if self._body is not None:
-            is_failure = _is_failure(bytes(self._body))
+        pieces, document = Pieces(), self._stream.document
+        if document is not None:
             what = broken_answer(self._facts, "is no stream of events, as was asked for")
-            self._fail(error_in_stream(self._facts, bytes(self._body)) if is_failure else what)
+            self._fail(error_in_stream(self._facts, document) if _is_failure(document) else what)
             return pieces
-        for event in self._decoder.finish():
+        for event in self._stream.finish():
             self._take(event.data, pieces)
         if not self.is_done:
             what = "was cut off before its end" if self._has_message else "holds no message"

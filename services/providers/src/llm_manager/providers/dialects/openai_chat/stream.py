@@ -7,8 +7,8 @@ from msgspec import UNSET
 
 from llm_manager.core.deltas import TextDelta
 from llm_manager.core.facts import Facts
-from llm_manager.kit.lenient_json import Mender, Start
-from llm_manager.kit.sse import SseDecoder
+from llm_manager.kit.lenient_json import Mender
+from llm_manager.providers.dialects.event_stream import EventStream
 from llm_manager.providers.dialects.json_values import Json, table, tables
 from llm_manager.providers.dialects.openai_chat import native, neutral
 from llm_manager.providers.dialects.openai_chat.choices import ChoiceState
@@ -27,44 +27,29 @@ class ChatStreamReader(ChatReader):
 
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
-        self._decoder = SseDecoder()
+        self._stream = EventStream()
         self._mender = Mender()
         self._identity = Identity()
         self._repeats = Repeats()
-        self._body: bytearray | None = None
-        self._has_begun = False
-        self._start = Start()
         self._has_events = False
         self._early: list[bytes] = []
 
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
-        if not self._has_begun:
-            data = self._start.feed(data)
-            if not data:
-                return pieces
-            self._has_begun = True
-            # Some servers answer a stream with one JSON document: an error with status 200, or a whole answer.
-            self._body = bytearray() if data[:1] == b"{" else None
-        if self._body is not None:
-            self._body += data
-            return pieces
-        for event in self._decoder.feed(data):
+        for event in self._stream.feed(data):
             self._take(event.event, event.data, pieces)
         return pieces
 
     def finish(self) -> Pieces:
         """Take the end of the stream."""
-        pieces = Pieces()
-        if self._body is not None:
-            for chunk in self._as_chunks(bytes(self._body)):
-                self._take(None, chunk, pieces)
-        else:
-            for event in self._decoder.finish():
-                self._take(event.event, event.data, pieces)
+        pieces, document = Pieces(), self._stream.document
+        for event in self._stream.finish():
+            self._take(event.event, event.data, pieces)
+        if document is not None:
+            self._take(None, self._as_chunk(document), pieces)
         if not self.is_done and self.error is None:
-            self._close(pieces, is_said=self._body is not None)
+            self._close(pieces, is_said=document is not None)
         return pieces
 
     def _take(self, event: str | None, text: str, pieces: Pieces) -> None:
@@ -201,16 +186,16 @@ class ChatStreamReader(ChatReader):
         choice: Json = {"index": state.index, "delta": {}, "logprobs": None, "finish_reason": state.meaning}
         return {"object": "chat.completion.chunk", "choices": [choice]}
 
-    def _as_chunks(self, body: bytes) -> list[str]:
+    def _as_chunk(self, body: bytes) -> str:
         """Return a whole answer as one chunk, so that it goes the way of all chunks."""
         try:
             document = table(EXACT_DECODER.decode(body))
         except msgspec.DecodeError:
-            return [body.decode("utf-8", "replace")]
+            return body.decode("utf-8", "replace")
         if isinstance(document.get("choices"), list):
             document["choices"] = [_chunk_choice(choice) for choice in tables(document["choices"])]
             document["object"] = "chat.completion.chunk"
-        return [EXACT_ENCODER.encode(document).decode()]
+        return EXACT_ENCODER.encode(document).decode()
 
 
 def _chunk_choice(choice: Json) -> Json:

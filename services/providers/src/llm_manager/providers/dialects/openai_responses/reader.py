@@ -11,9 +11,9 @@ from llm_manager.core.deltas import AnswerInfo, Delta
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts, FinishMeaning
 from llm_manager.core.usage import UsageReport
-from llm_manager.kit.lenient_json import BOM, Mender, Start
-from llm_manager.kit.sse import SseDecoder
+from llm_manager.kit.lenient_json import BOM, Mender
 from llm_manager.providers.dialects.estimate import Written
+from llm_manager.providers.dialects.event_stream import EventStream
 from llm_manager.providers.dialects.finish import UNKNOWN_MEANING, neutral_reason
 from llm_manager.providers.dialects.numbers import unix_seconds
 from llm_manager.providers.dialects.openai_responses.events import (
@@ -143,11 +143,8 @@ class ResponseStreamReader(ResponsesReader):
 
     def __init__(self, facts: Facts, *, is_native: bool, new_id: NewId) -> None:
         super().__init__(facts, is_native=is_native, new_id=new_id)
-        self._decoder = SseDecoder()
+        self._stream = EventStream()
         self._mender = Mender()
-        self._body: bytearray | None = None
-        self._has_begun = False
-        self._start = Start()
         self._has_events = False
         # None once content came: from then on nothing is held back.
         self._held: list[bytes] | None = []
@@ -155,29 +152,17 @@ class ResponseStreamReader(ResponsesReader):
     def feed(self, data: bytes) -> Pieces:
         """Take the next bytes, split anywhere."""
         pieces = Pieces()
-        if not self._has_begun:
-            data = self._start.feed(data)
-            if not data:
-                return pieces
-            self._has_begun = True
-            # Some servers answer a stream with one JSON document: an error with status 200, or a whole answer.
-            self._body = bytearray() if data[:1] == b"{" else None
-        if self._body is not None:
-            self._body += data
-            return pieces
-        for event in self._decoder.feed(data):
+        for event in self._stream.feed(data):
             self._take(event.event, event.data, pieces)
         return pieces
 
     def finish(self) -> Pieces:
         """Take the end of the stream."""
-        pieces = Pieces()
-        if self._body is not None:
-            for event in unfolded(bytes(self._body)):
-                self._take(None, event.decode("utf-8", "replace"), pieces)
-        else:
-            for event in self._decoder.finish():
-                self._take(event.event, event.data, pieces)
+        pieces, document = Pieces(), self._stream.document
+        for event in self._stream.finish():
+            self._take(event.event, event.data, pieces)
+        for part in unfolded(document) if document is not None else ():
+            self._take(None, part.decode("utf-8", "replace"), pieces)
         if not self.is_done and self.error is None:
             what = "was cut off before its finish" if self._has_events else "holds no event"
             self._fail(broken_answer(self._facts, what))
