@@ -1,7 +1,7 @@
 """`python -m bench.soak`: a great many requests of all kinds, and whether the product holds more memory after them.
 
 A tenth as many requests come first, and eleven minutes of them, so that what is bounded by number or by age is full
-before the first look: NATS knows the ids of messages for ten minutes (kit/bus/streams.py). What is looked at is
+before the first look: claims that nobody fetched are kept for ten minutes (kit/bus/streams.py). What is looked at is
 proportional memory at rest that no file backs: libraries that other programs map as well would come and go in it. The
 run fails when it grew by more than 3 % from the first look to the last; the looks between tell whether it grows on (a
 leak) or came to a plateau (caches or pools that were not full yet).

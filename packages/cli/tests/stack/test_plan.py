@@ -76,7 +76,8 @@ def test_a_users_own_settings_win_but_not_over_the_wiring(tmp_path: Path) -> Non
 def test_the_bus_gets_no_secret_from_the_environment_and_its_token_from_a_private_file(tmp_path: Path) -> None:
     nats = _specs(tmp_path, OPENAI_API_KEY="from the shell", PATH="/bin")["nats"]
     config = tmp_path / "run" / "nats.conf"
-    assert nats.environ == {"PATH": "/bin"}
+    assert nats.environ == {"PATH": "/bin", "GOGC": "50"}
+    assert _specs(tmp_path, GOGC="100")["nats"].environ == {"GOGC": "100"}
     assert DataDir(tmp_path).read_secret("nats-token") in config.read_text()
     assert config.stat().st_mode & 0o077 == 0
 

@@ -26,8 +26,9 @@ from llm_manager.kit.bus.names import (
 _READY_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
 _DAY = 86_400.0
-# A server restart plus the longest retry of a publisher must fit, so that no retry counts twice.
-_DEDUPE_SECONDS = 600.0
+# A server restart and the retries around it fit; the server keeps each id in memory for so long (150 bytes). A retry
+# that comes later is stored twice, and folded in the ledger.
+_DEDUPE_SECONDS = 120.0
 # Some 1.3 million events: the outage of the ledger that this bridges. Nothing goes by age: an event leaves when it is
 # stored and room is wanted (usage/ledger/trimmer.py), and a full stream refuses new ones: work is refused first.
 USAGE_BYTES = 1024**3
