@@ -17,7 +17,7 @@ async def test_every_asset_is_there_and_asking_again_changes_nothing(bus: Bus) -
 
     assert {"USAGE", "EVENTS", "KV_config", "OBJ_claims"} <= set(found)
     assert found["USAGE"].subjects == ["llm.v1.usage.recorded.>"]
-    assert (found["USAGE"].duplicate_window, found["EVENTS"].max_age) == (600.0, 30 * 86_400.0)
+    assert (found["USAGE"].duplicate_window, found["EVENTS"].max_age) == (120.0, 30 * 86_400.0)
     assert found["OBJ_claims"].max_age == 600.0
 
 
