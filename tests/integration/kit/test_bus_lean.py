@@ -277,7 +277,7 @@ async def test_over_tls_it_is_the_same(certificate: Path) -> None:
             await bus.client.flush()
             server.restart()
             await _lost(bus)
-            assert await bus.wait_connected(10)
+            assert await bus.wait_connected(30)
             bus.send(subject, b"again")
             await bus.client.flush()
     assert heard == [b"", bytes(100_000), b"\0", b"again"]
