@@ -192,7 +192,7 @@ def main(arguments: Sequence[str]) -> int:
             print("  another make is setting up this folder; waiting for it …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         held = STAMP.read_text() if STAMP.exists() else ""
-        scope: Scope = "run" if arguments and not held.startswith("all ") else "all"
+        scope: Scope = "run" if arguments and (not held or held.startswith("run ")) else "all"
         if held in (_stamp("all"), _stamp(scope)) and _has_working_python():
             return 0
         try:

@@ -74,7 +74,7 @@ def test_names_that_clients_make_up_are_kept_in_bounded_memory() -> None:
     snapshot = Snapshot.of(RECORDS, is_complete=True)
     tracemalloc.start()
     try:
-        for number in range(5_000):
+        for number in range(20_000):
             snapshot.resolve(f"together/{number}")
             snapshot.resolve(f"together/{number}{'x' * 10_000}")
         held, _ = tracemalloc.get_traced_memory()
