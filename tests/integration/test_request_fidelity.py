@@ -1,0 +1,98 @@
+"""What a client of OpenAI asks reaches providers of every dialect whole, in their words; or is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+from aiohttp import web
+from request_goldens import Answers, Golden, Json, answers_of, dialects, differences, goldens_of
+
+from llm_manager.testing.stack import running_stack
+
+_REFUSALS = ("unsupported_parameter", "invalid_request")
+
+
+@dataclass
+class Providers:
+    """One server for all of them, which keeps what it was asked."""
+
+    answers: Answers
+    received: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Keep what came, and say what the dialect's file says."""
+        body: Json = await request.json()
+        self.received.append((request.path_qs, body))
+        if body.get("stream") or "streamGenerateContent" in request.path:
+            return web.Response(text=self.answers.stream, content_type="text/event-stream")
+        return web.json_response(self.answers.whole)
+
+
+@dataclass(frozen=True)
+class Asked:
+    providers: Providers
+    client: httpx2.AsyncClient
+
+
+@pytest.fixture(scope="module")
+async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+    providers = Providers(answers_of(dialects()[0]))
+    application = web.Application(client_max_size=2**24)
+    application.router.add_post("/{tail:.*}", providers.answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    environment: dict[str, str] = {}
+    for dialect in dialects():
+        kind = goldens_of(dialect)[0].kind.upper()
+        environment |= {f"{kind}_API_KEY": "k-test", f"{kind}_BASE_URL": address}
+    environment["LLM_MANAGER_GATEWAY_PROBE_PROVIDERS"] = "false"
+    async with AsyncExitStack() as parts:
+        parts.push_async_callback(runner.cleanup)
+        stack = parts.enter_context(running_stack(tmp_path_factory.mktemp("fidelity"), environment=environment))
+        headers = {"authorization": f"Bearer {stack.api_key}"}
+        client = await parts.enter_async_context(
+            httpx2.AsyncClient(base_url=stack.base_url, headers=headers, timeout=30)
+        )
+        yield Asked(providers, client)
+
+
+def every_golden() -> list[object]:
+    """Return the cases of all dialects, named."""
+    found = [golden for dialect in dialects() for golden in goldens_of(dialect)]
+    return [pytest.param(golden, id=f"{golden.dialect}-{golden.name}") for golden in found]
+
+
+@pytest.mark.requirement("B-14", "B-15", "P-18")
+@pytest.mark.parametrize("golden", every_golden())
+async def test_request_arrives_whole_or_is_refused_by_name(golden: Golden, asked: Asked) -> None:
+    asked.providers.received.clear()
+    asked.providers.answers = answers_of(golden.dialect)
+    body = {**golden.request, "model": f"{golden.kind}/{golden.model}"}
+    answer = await asked.client.post("/chat/completions", json=body)
+    received = asked.providers.received
+    if golden.body is None:
+        assert received == []
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (400, golden.refused), error
+        assert error["code"] in _REFUSALS, error
+        return
+    assert answer.status_code == 200, answer.text
+    ((path, sent),) = received
+    assert path == golden.path
+    wrong = differences(golden.body, sent)
+    assert not wrong, "\n".join([*wrong, json.dumps(sent, ensure_ascii=False)])
+    warning = answer.headers.get("x-llm-manager-warning", "")
+    assert all(part in warning for part in golden.warned), warning
+    assert bool(golden.warned) is bool(warning), warning
+
+
+def test_there_are_about_sixty_requests_for_each_dialect() -> None:
+    assert {name: len(goldens_of(name)) for name in dialects() if len(goldens_of(name)) < 60} == {}
