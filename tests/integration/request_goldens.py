@@ -8,8 +8,8 @@
      "own": {"thinking": {"request": {…}, "body": {…}}, …}}               what only this dialect knows
 
 A body may also be told by its difference to the request, `{"as_asked": {"seed": 42, "user": null}}`, where null takes a
-field out. A case may name a `model`, a `path`, and in `warned` the parts of the warnings that its client must get. Of what is
-`refused` the parameter is named: nothing may have reached the provider.
+field out. A case may name a `model`, a `path`, and in `warned` the parts of the warnings that its client must get. Of
+what is `refused` the parameter is named: nothing may have reached the provider.
 """
 
 from __future__ import annotations

@@ -92,6 +92,8 @@ async def test_request_arrives_whole_or_is_refused_by_name(golden: Golden, asked
     warning = answer.headers.get("x-llm-manager-warning", "")
     assert all(part in warning for part in golden.warned), warning
     assert bool(golden.warned) is bool(warning), warning
+    dropped = answer.headers.get("x-llm-manager-dropped", "").split(", ")
+    assert [f"left out {name}" in warning for name in dropped if name] == [True] * warning.count("left out ")
 
 
 def test_there_are_about_sixty_requests_for_each_dialect() -> None:

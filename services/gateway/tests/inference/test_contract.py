@@ -33,7 +33,7 @@ def test_a_piece_is_read_whole() -> None:
         models=[chat_pb2.Model(id="m", created=1, owned_by="o", native=b"{}")],
         rerank=[chat_pb2.RerankResult(index=1, score=0.5)],
         token_count=chat_pb2.TokenCount(input_tokens=7),
-        opening=infer_pb2.Opening(upstream_request_id="u", upstream_headers={"a": "b"}, warnings=["w"]),
+        opening=infer_pb2.Opening(upstream_request_id="u", upstream_headers={"a": "b"}, warnings=["w"], dropped=["d"]),
     )
     assert piece_of(chunk.SerializeToString()) == Piece(
         info=deltas.AnswerInfo(id="i", model="m", created=5, system_fingerprint="f", service_tier="t"),
@@ -51,7 +51,7 @@ def test_a_piece_is_read_whole() -> None:
         models=(deltas.Model(id="m", created=1, owned_by="o", native=b"{}"),),
         rerank=(deltas.RerankResult(index=1, score=0.5),),
         token_count=deltas.TokenCount(input_tokens=7),
-        opening=Opening("u", {"a": "b"}, ("w",)),
+        opening=Opening("u", {"a": "b"}, ("w",), ("d",)),
     )
 
 
@@ -66,7 +66,9 @@ def test_every_bucket_is_read(bucket: str) -> None:
         upstream_request_id="up",
         response_model="m",
     )
-    done = infer_pb2.Done(event=event, upstream_headers={"x-ratelimit-limit-requests": "9"}, warnings=["w"])
+    done = infer_pb2.Done(
+        event=event, upstream_headers={"x-ratelimit-limit-requests": "9"}, warnings=["w"], dropped=["d"]
+    )
     assert outcome_of(done.SerializeToString()) == Outcome(
         report=UsageReport(Usage(**{bucket: 7}), UsageSource.PROVIDER, b"{}", billed=Usage(output_text=1)),
         cost=Cost(CostState.REPORTED, 5, price_version="v"),
@@ -74,6 +76,7 @@ def test_every_bucket_is_read(bucket: str) -> None:
         upstream_headers={"x-ratelimit-limit-requests": "9"},
         response_model="m",
         warnings=("w",),
+        dropped=("d",),
     )
 
 

@@ -25,6 +25,7 @@ OPENING = Opening(
         "x-ratelimit-UPPER": "1",
     },
     warnings=("top_k was left out", "naïve"),
+    dropped=("top_k", "é"),
 )
 FORWARDED = {
     "x-llm-manager-upstream-request-id": "up-1",
@@ -33,6 +34,7 @@ FORWARDED = {
     "openai-processing-ms": "12",
     "x-groq-region": "eu",
     "x-llm-manager-warning": "top_k was left out; na?ve",
+    "x-llm-manager-dropped": "top_k, ?",
 }
 
 
@@ -91,6 +93,7 @@ def test_a_whole_answer_says_what_it_cost() -> None:
         upstream_request_id=OPENING.upstream_request_id,
         upstream_headers=OPENING.upstream_headers,
         warnings=OPENING.warnings,
+        dropped=OPENING.dropped,
     )
     assert texts(answer_headers(run(outcome), Exchange())) == {
         "x-llm-manager-provider": "openai",

@@ -179,7 +179,7 @@ def test_sampling_that_responses_do_not_have_is_refused_or_told(sampling: Json, 
 
     assert raised.value.param == name
     assert options_of(policy, sampling=asked) == {"temperature": 1.0}
-    assert policy.warnings == [f"left out {name}"]
+    assert (policy.warnings, policy.dropped) == ([f"left out {name}"], [name])
 
 
 @pytest.mark.parametrize("name", ["logit_bias", "prediction", "modalities", "audio", "web_search_options"])

@@ -88,6 +88,7 @@ class Outcome(msgspec.Struct):
     upstream_request_id: str = ""
     upstream_headers: dict[str, str] = {}
     warnings: list[str] = []
+    dropped: list[str] = []
     identity: Identity | None = None
     first_token_seconds: float | None = None
     duration_seconds: float = 0.0

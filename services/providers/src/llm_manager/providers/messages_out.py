@@ -38,6 +38,7 @@ def chunk_of(pieces: Pieces, *, characters: int = 0, opening: Outcome | None = N
                 upstream_request_id=clean(opening.upstream_request_id),
                 upstream_headers=_headers(opening),
                 warnings=opening.warnings,
+                dropped=opening.dropped,
             )
         )
     if pieces.info is not None:
@@ -57,7 +58,7 @@ def chunk_of(pieces: Pieces, *, characters: int = 0, opening: Outcome | None = N
 
 def done_of(event: event_pb2.UsageRecorded | None, outcome: Outcome) -> bytes:
     """Return the serialised Done: the event without the attribution, which the receiver knows."""
-    done = infer_pb2.Done(upstream_headers=_headers(outcome), warnings=outcome.warnings)
+    done = infer_pb2.Done(upstream_headers=_headers(outcome), warnings=outcome.warnings, dropped=outcome.dropped)
     if event is not None:
         done.event.CopyFrom(event)
         for name in ("app_id", "api_key_id", "requested_model", "configuration", "end_user", "tags"):

@@ -77,7 +77,8 @@ class Inference:
         translators = self._translators if facts.is_at_home(job.target.base_url) else self._elsewhere
         call, reader = translators[facts.kind].translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
-        outcome.reader, outcome.prompt, outcome.warnings = reader, call.prompt, policy.warnings
+        outcome.reader, outcome.prompt = reader, call.prompt
+        outcome.warnings, outcome.dropped = policy.warnings, policy.dropped
         outcome.request_bytes = len(call.body)
         try:
             outcome.is_calling = True

@@ -34,7 +34,12 @@ def piece_of(message: bytes) -> Piece:
 
 
 def _opening(opening: infer_pb2.Opening) -> Opening:
-    return Opening(opening.upstream_request_id, dict(opening.upstream_headers), tuple(opening.warnings))
+    return Opening(
+        opening.upstream_request_id,
+        dict(opening.upstream_headers),
+        warnings=tuple(opening.warnings),
+        dropped=tuple(opening.dropped),
+    )
 
 
 def headers_of_failure(detail: bytes) -> Mapping[str, str]:
@@ -62,4 +67,5 @@ def outcome_of(done: bytes) -> Outcome:
         upstream_headers=dict(message.upstream_headers),
         response_model=event.response_model,
         warnings=tuple(message.warnings),
+        dropped=tuple(message.dropped),
     )

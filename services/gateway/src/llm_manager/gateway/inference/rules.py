@@ -94,11 +94,17 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What is known when the provider begins to answer a stream."""
+    """What is known when the provider begins to answer a stream.
+
+    Args:
+        warnings: what was changed about the request, in words.
+        dropped: names of the parameters among them that were left out.
+    """
 
     upstream_request_id: str = ""
     upstream_headers: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -128,6 +134,7 @@ class Outcome(msgspec.Struct, frozen=True):
     upstream_headers: Mapping[str, str] = {}
     response_model: str = ""
     warnings: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def tokens_of(characters: int) -> int:

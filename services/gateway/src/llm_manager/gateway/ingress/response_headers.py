@@ -42,7 +42,9 @@ def answer_headers(run: Run, exchange: Exchange) -> Headers:
     total = outcome.cost.total_usd
     if total is not None:
         headers.append((_PREFIX + b"cost", usd(total).encode()))
-    opening = Opening(outcome.upstream_request_id, outcome.upstream_headers, outcome.warnings)
+    opening = Opening(
+        outcome.upstream_request_id, outcome.upstream_headers, warnings=outcome.warnings, dropped=outcome.dropped
+    )
     return [*headers, *_from_upstream(opening)]
 
 
@@ -52,9 +54,14 @@ def _from_upstream(opening: Opening) -> Headers:
         headers.append((_PREFIX + b"upstream-request-id", opening.upstream_request_id.encode()))
     headers += forwarded_headers(opening.upstream_headers)
     if opening.warnings:
-        text = re.sub(r"[^\x20-\x7e]", "?", "; ".join(opening.warnings))[:1000]
-        headers.append((_PREFIX + b"warning", text.encode()))
+        headers.append((_PREFIX + b"warning", _listed("; ", opening.warnings)))
+    if opening.dropped:
+        headers.append((_PREFIX + b"dropped", _listed(", ", opening.dropped)))
     return headers
+
+
+def _listed(separator: str, words: tuple[str, ...]) -> bytes:
+    return re.sub(r"[^\x20-\x7e]", "?", separator.join(words))[:1000].encode()
 
 
 def _about(call: Call, *, attempts: int, overhead_seconds: float) -> Headers:

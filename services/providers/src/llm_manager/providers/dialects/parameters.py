@@ -65,7 +65,7 @@ def sampling_table(sampling: Sampling) -> dict[str, Any]:
 def warn_of_binding(form: ResponseFormat | None, policy: Policy) -> None:
     """Meet a schema that should only guide the answer, where a schema always binds it: said, but nothing to refuse."""
     if form is not None and form.is_strict is False:
-        policy.warnings.append("left out strict of response_format")
+        policy.left_out("strict of response_format")
 
 
 def extension_table(facts: Facts, extension: bytes, *, policy: Policy) -> dict[str, msgspec.Raw]:

@@ -16,6 +16,7 @@ class Policy:
     def __init__(self, *, adapts: bool = False) -> None:
         self._adapts = adapts
         self.warnings: list[str] = []
+        self.dropped: list[str] = []
 
     def unsupported(self, facts: Facts, name: str, *, hint: str = "remove it or choose another model") -> None:
         """Meet a parameter that the provider does not take; the caller leaves it out.
@@ -25,11 +26,13 @@ class Policy:
         """
         if not self._adapts:
             raise UnsupportedParameter(f"{facts.title} does not support {name!r}; {hint}.", param=name)
-        self._warn(f"left out {name}")
+        self.left_out(name)
 
     def left_out(self, name: str) -> None:
         """Say that a hint was left out: the answer is the one asked for without it, so nothing is refused."""
         self._warn(f"left out {name}")
+        if name not in self.dropped:
+            self.dropped.append(name)
 
     def out_of_range(self, facts: Facts, name: str, *, limit: str, used: object) -> None:
         """Meet a value that the provider does not take; the caller sends `used` instead.

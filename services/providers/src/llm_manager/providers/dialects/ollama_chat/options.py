@@ -123,7 +123,7 @@ def _tools(facts: Facts, request: ChatInput, policy: Policy) -> list[Json | msgs
     shown = [tool for tool in request.tools if not allowed or tool.name in allowed]
     if any(tool.is_strict for tool in shown):
         # No server of this dialect promises it, and libraries ask for it by default: said, but not refused.
-        policy.warnings.append("left out strict of tools")
+        policy.left_out("strict of tools")
     own = [msgspec.Raw(block.json) for block in request.native_tools if block.dialect == DIALECT]
     return [*map(_tool, shown), *own]
 

@@ -39,7 +39,7 @@ def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, po
     """
     table: Json = {"dimensions": request.dimensions} if request.dimensions is not None else {}
     if request.purpose:
-        policy.warnings.append("left out input_type")
+        policy.left_out("input_type")
     table.update(extension_table(facts, request.extension, policy=policy))
     # What the client reads is decided at the edge; vectors travel as numbers.
     table.pop("encoding_format", None)

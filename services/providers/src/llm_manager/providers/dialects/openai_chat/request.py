@@ -63,7 +63,7 @@ def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, po
     if request.purpose and _PURPOSE in facts.parameters.renamed:
         table[_PURPOSE] = request.purpose
     elif request.purpose:
-        policy.warnings.append(f"left out {_PURPOSE_OF_CLIENTS}")
+        policy.left_out(_PURPOSE_OF_CLIENTS)
     table.update(extension_table(facts, request.extension, policy=policy))
     body = {
         "model": model,
