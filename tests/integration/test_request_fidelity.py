@@ -98,3 +98,23 @@ async def test_request_arrives_whole_or_is_refused_by_name(golden: Golden, asked
 
 def test_there_are_about_sixty_requests_for_each_dialect() -> None:
     assert {name: len(goldens_of(name)) for name in dialects() if len(goldens_of(name)) < 60} == {}
+
+
+@pytest.mark.requirement("S15")
+async def test_what_a_model_cannot_hold_is_refused_before_its_provider_is_asked(asked: Asked) -> None:
+    asked.providers.received.clear()
+    # claude-haiku-4-5 takes 200,000 tokens, and no prose has more than six characters a token
+    prompt = "hello " * 210_000
+    body = {"model": "anthropic/claude-haiku-4-5", "messages": [{"role": "user", "content": prompt}]}
+    answer = await asked.client.post("/chat/completions", json=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "context_length_exceeded", "messages"), error
+    form = {"configuration": "anthropic/claude-haiku-4-5", "prompt": prompt}
+    platform = str(asked.client.base_url).replace("/v1/", "/api/v1/generate")
+    answer = await asked.client.post(platform, json=form)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "context_length_exceeded")
+    too_much = {**body, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 64_001}
+    answer = await asked.client.post("/chat/completions", json=too_much)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "max_tokens"), error
+    assert asked.providers.received == []

@@ -10,17 +10,25 @@ from llm_manager.core.facts import FactsError, load_facts, parse_facts
 KINDS = [
     "anthropic",
     "azure",
+    "cerebras",
     "cohere",
     "custom",
     "deepseek",
     "echo",
+    "fireworks",
     "gemini",
     "groq",
+    "llamacpp",
+    "lmstudio",
     "mistral",
+    "nvidia",
     "ollama",
     "openai",
     "openrouter",
+    "perplexity",
     "together",
+    "vllm",
+    "xai",
 ]
 MINIMAL = """
 kind = "new"
@@ -54,14 +62,20 @@ def test_facts_are_complete_and_say_where_they_come_from(kind: str) -> None:
     assert date(2026, 1, 1) <= facts.checked_on
     assert "stop" in facts.finish_reasons.values()
     assert len(set(facts.models)) == len(facts.models)
-    assert facts.base_url or facts.transport == "echo" or kind in {"azure", "custom"}
+    assert facts.base_url or facts.transport == "echo" or kind in {"azure", "custom", "llamacpp"}
     assert not facts.base_url.endswith("/")
     assert facts.needs_credential <= bool(facts.credential_env)
     for operation in facts.operations:
         assert getattr(facts.paths, operation)
     assert ("embeddings" in facts.operations) or not facts.embedding_models
     # what may be left out is refused otherwise, so it must be among the unsupported
-    assert set(facts.parameters.harmless) <= {*facts.parameters.unsupported, *facts.parameters.embeddings_unsupported}
+    refused = {name for family in facts.families for name in family.refused}
+    refused |= {*facts.parameters.unsupported, *facts.parameters.embeddings_unsupported}
+    assert set(facts.parameters.harmless) <= refused
+    # a family that lacks what its kind lacks too says nothing
+    assert all(set(family.lacks) <= set(facts.capabilities) for family in facts.families)
+    # the first family that fits counts: one behind a wider one would never be asked
+    assert [facts.family_of(family.models[0].replace("*", "x")) for family in facts.families] == list(facts.families)
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,10 @@ WHOLE = ChatInput(
     ),
     tools=(WEATHER, Tool(name="clock", cache_ttl="5m"), Tool(name="bare", parameters=b'{"properties":{}}')),
     native_tools=(OpaqueBlock(dialect="anthropic_messages", json=SEARCH),),
-    tool_choice=ToolChoice(mode="named", name="weather", parallel=False),
+    tool_choice=ToolChoice(mode="auto", parallel=False),
     response_format=ResponseFormat(kind="json_schema", name="s", schema=b'{"type":["object","null"]}'),
     sampling=Sampling(
-        max_tokens=9000, temperature=0.5, top_p=0.9, top_k=3, stop=("x", "y"), n=1, reasoning_budget=2048,
+        max_tokens=9000, top_p=0.95, stop=("x", "y"), n=1, reasoning_budget=2048,
         shows_reasoning=True,
     ),
     extension=b'{"user":"u-1","service_tier":"default","container":"c","store":false}',
@@ -162,9 +162,7 @@ WRITTEN: Json = {
             "content": [{"type": "text", "text": "Go on", "cache_control": {"type": "ephemeral", "ttl": "5m"}}],
         },
     ],
-    "temperature": 0.5,
-    "top_p": 0.9,
-    "top_k": 3,
+    "top_p": 0.95,
     "stop_sequences": ["x", "y"],
     "tools": [
         {
@@ -181,7 +179,7 @@ WRITTEN: Json = {
         {"name": "bare", "input_schema": {"type": "object", "properties": {}}},
         {"type": "web_search_20250305", "name": "web_search"},
     ],
-    "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True},
+    "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
     "thinking": {"type": "enabled", "budget_tokens": 2048, "display": "summarized"},
     "output_config": {"format": {"type": "json_schema", "schema": {"type": ["object", "null"]}}},
     "metadata": {"user_id": "u-1"},
@@ -308,6 +306,10 @@ PDF = base64.b64encode(b"%PDF").decode()
         (
             Media(url="data:image/webp;base64,QUJD"),
             {"type": "image", "source": {"type": "base64", "media_type": "image/webp", "data": "QUJD"}},
+        ),
+        (
+            Media(mime_type="image/JPG", data=b"ABC"),
+            {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "QUJD"}},
         ),
         (
             Media(mime_type="application/pdf", url="https://x.example/a"),

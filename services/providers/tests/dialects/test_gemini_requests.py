@@ -35,10 +35,13 @@ Json = dict[str, Any]
 HELLO = (Message(role="user", parts=(Text(text="Hello"),)),)
 WEATHER = Tool(name="weather", description="Tells it", parameters=b'{"type":"object","$defs":{}}', is_strict=True)
 OLD, NEW = "gemini-2.5-flash", "gemini-3-pro-preview"
+ALWAYS = "gemini-2.5-pro"
 
 
 def body_of(chat: ChatInput, *, model: str = OLD, policy: Policy | None = None) -> Json:
-    return json.loads(DIALECT.chat(chat, model=model, is_stream=False, policy=policy or Policy()).body)
+    family = FACTS.family_of(model)
+    dialect = GeminiGenerate(FACTS.narrowed(family), new_id=str) if family else DIALECT
+    return json.loads(dialect.chat(chat, model=model, is_stream=False, policy=policy or Policy()).body)
 
 
 def config_of(*, model: str = OLD, policy: Policy | None = None, **sampling: Any) -> Json:
@@ -231,10 +234,13 @@ def test_reasoning_is_asked_for_in_the_words_of_the_model_s_generation(
 @pytest.mark.parametrize(
     ("model", "name", "value", "used"),
     [
-        (NEW, "reasoning_effort", "none", {"thinkingLevel": "minimal"}),
+        (NEW, "reasoning_effort", "none", {"thinkingLevel": "low"}),
         (NEW, "reasoning_effort", "max", {"thinkingLevel": "high"}),
-        (NEW, "reasoning_budget", 0, {"thinkingLevel": "minimal"}),
+        (NEW, "reasoning_budget", 0, {"thinkingLevel": "low"}),
         (OLD, "reasoning_effort", "odd", {"thinkingBudget": 8192}),
+        (ALWAYS, "reasoning_effort", "none", {"thinkingBudget": 128}),
+        (ALWAYS, "reasoning_effort", "odd", {"thinkingBudget": 8192}),
+        (ALWAYS, "reasoning_budget", 0, {"thinkingBudget": 128}),
     ],
 )
 def test_reasoning_that_the_model_cannot_do_is_refused_or_told(model: str, name: str, value: Any, used: Json) -> None:
@@ -245,6 +251,26 @@ def test_reasoning_that_the_model_cannot_do_is_refused_or_told(model: str, name:
     assert raised.value.param == name
     assert config_of(model=model, policy=policy, **{name: value}) == {"thinkingConfig": used}
     assert len(policy.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("sampling", "own", "thinking"),
+    [
+        ({"reasoning_effort": "low"}, {"include_thoughts": True}, {"thinkingBudget": 1024, "include_thoughts": True}),
+        (
+            {"reasoning_effort": "low", "shows_reasoning": True},
+            {"thinkingLevel": "HIGH"},
+            {"thinkingLevel": "HIGH", "includeThoughts": True},
+        ),
+        ({"shows_reasoning": True}, {"include_thoughts": False}, {"include_thoughts": False}),
+        ({"reasoning_effort": "low"}, "odd", "odd"),
+    ],
+)
+def test_what_gemini_s_own_words_leave_open_about_reasoning_is_kept(sampling: Json, own: Any, thinking: Any) -> None:
+    extension = json.dumps({"thinking_config": own}).encode()
+    body = body_of(ChatInput(messages=HELLO, sampling=Sampling(**sampling), extension=extension))
+
+    assert body["generationConfig"] == {"thinkingConfig": thinking}
 
 
 def test_seed_beyond_32_bits_is_refused_or_told() -> None:

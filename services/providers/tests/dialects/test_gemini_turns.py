@@ -78,6 +78,10 @@ def call_and_result(
         ("it broke", True, {"error": "it broke"}),
         ('{"code": 7}', True, {"error": {"code": 7}}),
         ("", False, {"result": ""}),
+        # Gemini reads these two words alone where it finds them
+        ('{"output": "x"}', False, {"output": "x"}),
+        ('{"error": null, "rows": [1]}', False, {"output": {"error": None, "rows": [1]}}),
+        ('{"output": "x", "exit": 1}', True, {"error": {"output": "x", "exit": 1}}),
     ],
 )
 def test_result_of_a_tool_is_an_object(content: str, is_error: bool, response: Json) -> None:
@@ -85,7 +89,24 @@ def test_result_of_a_tool_is_an_object(content: str, is_error: bool, response: J
 
     assert written[1] == {
         "role": "user",
-        "parts": [{"functionResponse": {"id": "c1", "name": "f", "response": response}}, {"text": "and"}],
+        "parts": [{"functionResponse": {"id": "c1", "name": "f", "response": response}}],
+    }
+
+
+@pytest.mark.parametrize("model", [OLD, NEW])
+def test_what_is_said_beside_results_stands_in_contents_of_its_own(model: str) -> None:
+    _, results, said = contents_of(*call_and_result(), model=model)
+
+    assert [part.keys() for part in results["parts"]] == [{"functionResponse"}]
+    assert said == {"role": "user", "parts": [{"text": "and"}]}
+
+
+def test_what_only_the_system_says_is_the_user_s() -> None:
+    system = Message(role="system", parts=(Text(text="Say "), Text(text="something.")))
+    call = DIALECT.chat(ChatInput(messages=(system,)), model=OLD, is_stream=False, policy=Policy())
+
+    assert json.loads(call.body) == {
+        "contents": [{"role": "user", "parts": [{"text": "Say "}, {"text": "something."}]}]
     }
 
 
@@ -94,10 +115,14 @@ def test_media_in_a_result_stand_inside_or_beside_it_by_the_model_s_generation()
     picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
     response = {"id": "c1", "name": "f", "response": {"result": "ok"}}
 
-    assert contents_of(*messages)[1]["parts"] == [{"functionResponse": response}, picture, {"text": "and"}]
-    assert contents_of(*messages, model=NEW)[1]["parts"] == [
-        {"functionResponse": {**response, "parts": [picture]}},
-        {"text": "and"},
+    assert [content["parts"] for content in contents_of(*messages)[1:]] == [
+        [{"functionResponse": response}],
+        [picture],
+        [{"text": "and"}],
+    ]
+    assert [content["parts"] for content in contents_of(*messages, model=NEW)[1:]] == [
+        [{"functionResponse": {**response, "parts": [picture]}}],
+        [{"text": "and"}],
     ]
 
 

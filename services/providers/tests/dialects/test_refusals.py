@@ -80,6 +80,33 @@ def test_a_refusal_is_of_the_credential_only_where_the_facts_say_so(
         assert found.upstream.code in (str(error.get("code")), "")
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "error"),
+    [
+        ("anthropic", 400, {"type": "invalid_request_error", "message": "prompt is too long: 2 tokens > 1 maximum"}),
+        (
+            "gemini",
+            400,
+            {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (9) exceeds the …"},
+        ),
+        ("custom", 400, said("This model's maximum context length is 4096 tokens.", 400, "BadRequestError")),
+        ("custom", 400, said("the request exceeds the available context size", 400, "exceed_context_size_error")),
+        ("openai", 400, said("Your input exceeds the context window of this model.", "context_length_exceeded")),
+    ],
+    ids=str,
+)
+def test_a_prompt_that_is_too_long_has_the_code_that_clients_look_for(
+    kind: str, status: int, error: dict[str, object]
+) -> None:
+    found = answered(kind, status, error)
+    assert (type(found), found.http_status, str(found)) == (THEIRS, status, error["message"])
+    assert found.upstream is not None
+    assert (found.upstream.code, found.upstream.type) == (
+        "context_length_exceeded",
+        str(error.get("type") or "") or found.upstream.type,
+    )
+
+
 def test_mistral_and_cohere_say_it_at_the_top_of_the_document() -> None:
     for kind in ("mistral", "cohere"):
         moderated = answered(kind, 403, {"message": "The request was moderated."}, is_bare=True)

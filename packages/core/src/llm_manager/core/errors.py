@@ -3,7 +3,8 @@
     LlmManagerError
     ├── RequestError                     the caller must change the request
     │   ├── InvalidRequest               400  invalid_request
-    │   │   └── UnsupportedParameter     400  unsupported_parameter
+    │   │   ├── UnsupportedParameter     400  unsupported_parameter
+    │   │   └── ContextLengthExceeded    400  context_length_exceeded
     │   ├── AuthenticationFailed         401  invalid_api_key
     │   ├── PermissionRefused            403  permission_denied
     │   ├── NotFound                     404  not_found
@@ -115,6 +116,12 @@ class UnsupportedParameter(InvalidRequest):
     """The provider cannot do what `param` asks; remove it or choose another model."""
 
     code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt is longer than its model takes; shorten it or choose a model with a larger context window."""
+
+    code = "context_length_exceeded"
 
 
 class AuthenticationFailed(RequestError):

@@ -7,11 +7,9 @@ of several pointers the first that finds something wins.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
-from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,6 +19,9 @@ from typing import Literal
 
 import msgspec
 
+from llm_manager.core.error_facts import ErrorPointers
+from llm_manager.core.fact_tables import FactTable, fits
+from llm_manager.core.families import Capability, Family, family_of
 from llm_manager.core.http_headers import may_be_named, passing
 
 Dialect = Literal[
@@ -31,10 +32,6 @@ Dialect = Literal[
 # is asked in neutral words only.
 Transport = Literal["http", "echo", "worker"]
 Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
-Capability = Literal[
-    "streaming", "tools", "parallel_tools", "json_object", "json_schema", "images", "audio", "documents", "reasoning",
-    "logprobs", "several_choices", "seed", "embedding_dimensions", "citations",
-]  # fmt: skip
 # "error" is a failure of the provider: the attempt fails, no client ever sees a finish.
 FinishMeaning = Literal["stop", "length", "tool_calls", "function_call", "content_filter", "error"]
 ResetFormat = Literal["none", "seconds", "duration", "iso_time", "epoch_ms"]
@@ -44,18 +41,14 @@ class FactsError(Exception):
     """A facts file is wrong; the message names the file and the key."""
 
 
-class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a facts file. Unknown keys are refused."""
-
-
-class Auth(_Facts, frozen=True, kw_only=True):
+class Auth(FactTable, frozen=True, kw_only=True):
     """How the credential travels: `header: scheme credential`; an empty scheme sends the credential alone."""
 
     header: str = "authorization"
     scheme: str = "Bearer"
 
 
-class Paths(_Facts, frozen=True, kw_only=True):
+class Paths(FactTable, frozen=True, kw_only=True):
     """Paths below the base URL; empty where the provider has none. `{model}` stands for the upstream model.
 
     Args:
@@ -75,7 +68,7 @@ class Paths(_Facts, frozen=True, kw_only=True):
     models: str = "/models"
 
 
-class Parameters(_Facts, frozen=True, kw_only=True):
+class Parameters(FactTable, frozen=True, kw_only=True):
     """Names of request parameters, seen from OpenAI's names.
 
     Args:
@@ -99,7 +92,7 @@ class Parameters(_Facts, frozen=True, kw_only=True):
         reasoning_effort_models: those of them that take either, so that each client is heard in its own words.
         unsupported_at_home: of `unsupported`, the names that only the provider's own servers are known to refuse: a
             server of somebody else behind another base URL decides for itself.
-        unsupported_by_model: pattern of models to names that only these refuse, beside `unsupported`.
+        most_tokens, always_thinks: see `Family`, which says them; 0 where it does not.
     """
 
     max_tokens: str = "max_tokens"
@@ -116,10 +109,11 @@ class Parameters(_Facts, frozen=True, kw_only=True):
     reasoning_budget_models: tuple[str, ...] = ()
     reasoning_effort_models: tuple[str, ...] = ()
     unsupported_at_home: tuple[str, ...] = ()
-    unsupported_by_model: Mapping[str, tuple[str, ...]] = {}
+    most_tokens: int = 0
+    always_thinks: int = 0
 
 
-class Stream(_Facts, frozen=True, kw_only=True):
+class Stream(FactTable, frozen=True, kw_only=True):
     """How answers behave.
 
     Args:
@@ -132,7 +126,7 @@ class Stream(_Facts, frozen=True, kw_only=True):
     calls_end_as_stop: bool = False
 
 
-class UsagePointers(_Facts, frozen=True, kw_only=True):
+class UsagePointers(FactTable, frozen=True, kw_only=True):
     """Where counts stand. `reports` and `cost` point into the answer, the rest into the report.
 
     Args:
@@ -168,60 +162,7 @@ class UsagePointers(_Facts, frozen=True, kw_only=True):
     rest_is_reasoning: bool = False
 
 
-class OurRefusals(_Facts, frozen=True, kw_only=True):
-    """Which refusals are of our credential, not of the request. 401 and 402 always are; 403 is where one of these fits.
-
-    Every other 403 (moderation, a region, a model that is not allowed) is the client's to read.
-
-    Args:
-        words: codes or types of 403; the defaults are those of OpenAI, whose words many others speak.
-        texts: patterns (`*` stands for anything) of messages of 403, in lower case.
-        texts_of_400: the same for 400, where a provider refuses keys with it.
-    """
-
-    words: tuple[str, ...] = (
-        "invalid_api_key", "authentication_error", "invalid_authentication", "insufficient_permissions",
-        "missing_scope", "account_deactivated", "ip_not_authorized", "insufficient_balance", "billing_error",
-    )  # fmt: skip
-    texts: tuple[str, ...] = (
-        "*invalid api key*", "*incorrect api key*", "*api key*not valid*", "*api key*expired*", "*api key*disabled*",
-        "*api key*revoked*", "*insufficient permissions*", "*missing scopes*", "*invalid token*", "*token*expired*",
-    )  # fmt: skip
-    texts_of_400: tuple[str, ...] = ()
-
-    def fit(self, *, status: int, words: tuple[str, ...], text: str) -> bool:
-        """Return whether a refusal is of our credential."""
-        match status:
-            case 401 | 402:
-                return True
-            case 403:
-                return any(word in self.words for word in words) or _matches(text.lower(), self.texts)
-            case 400:
-                return _matches(text.lower(), self.texts_of_400)
-            case _:
-                return False
-
-
-class ErrorPointers(_Facts, frozen=True, kw_only=True):
-    """Where an error body keeps its parts; `status` is for errors inside a stream that answered 200.
-
-    Args:
-        statuses: type or code to the status that it stands for, where such an error names none itself (Anthropic).
-        failed: where a whole answer of 200 keeps a status that means failure unless it is zero (MiniMax `base_resp`).
-        ours: which refusals are of our credential.
-    """
-
-    message: tuple[str, ...] = ("error.message", "message", "detail", "error")
-    code: tuple[str, ...] = ("error.code", "code")
-    type: tuple[str, ...] = ("error.type", "type")
-    param: tuple[str, ...] = ("error.param", "param")
-    status: tuple[str, ...] = ("error.status_code", "error.code", "raw_status_code")
-    statuses: Mapping[str, int] = {}
-    failed: tuple[str, ...] = ()
-    ours: OurRefusals = OurRefusals()
-
-
-class Headers(_Facts, frozen=True, kw_only=True):
+class Headers(FactTable, frozen=True, kw_only=True):
     """Headers, lower-case. What never passes (`http_headers`) cannot be named in `forward` and `accept`.
 
     Args:
@@ -257,7 +198,7 @@ class Headers(_Facts, frozen=True, kw_only=True):
         return passing(headers, is_wanted=lambda name: name in self.accept)
 
 
-class TimeoutDefaults(_Facts, frozen=True, kw_only=True):
+class TimeoutDefaults(FactTable, frozen=True, kw_only=True):
     """Limits on waiting, in seconds; see proto inference/v1/infer.proto."""
 
     connect: float = 10.0
@@ -267,7 +208,7 @@ class TimeoutDefaults(_Facts, frozen=True, kw_only=True):
     total: float = 600.0
 
 
-class Facts(_Facts, frozen=True, kw_only=True):
+class Facts(FactTable, frozen=True, kw_only=True):
     """Everything about one provider kind that is not code.
 
     Args:
@@ -282,6 +223,7 @@ class Facts(_Facts, frozen=True, kw_only=True):
         models: names that are known without asking, embedding models included.
         embedding_models, rerank_models: those of `models` that make vectors, or order documents.
         finish_reasons: the provider's word to its meaning, total for what is known.
+        families: models that cannot do what others of the kind can; the first one that fits counts.
     """
 
     kind: str
@@ -313,12 +255,13 @@ class Facts(_Facts, frozen=True, kw_only=True):
     errors: ErrorPointers = ErrorPointers()
     headers: Headers = Headers()
     timeouts: TimeoutDefaults = TimeoutDefaults()
+    families: tuple[Family, ...] = ()
 
     def speaks(self, dialect: str, *, model: str = "") -> bool:
         """Return whether clients of a dialect can be passed through to this provider, for one of its models."""
         if self.transport == "worker" or (self.needs_responses(model) and dialect != "openai_responses"):
             return False
-        if dialect == "openai_completions" and not _matches(model, self.completions_models):
+        if dialect == "openai_completions" and not fits(model, self.completions_models):
             return False
         return dialect == self.dialect or dialect in self.also
 
@@ -327,25 +270,39 @@ class Facts(_Facts, frozen=True, kw_only=True):
         return not self.parameters.unsupported_at_home or base_url.rstrip("/") in ("", self.base_url.rstrip("/"))
 
     def at(self, base_url: str) -> Facts:
-        """Return the facts of a server that speaks like this kind at a base URL, which may be its own."""
+        """Return the facts of a server that speaks like this kind at a base URL, which may be its own.
+
+        Somebody else's server may give names of the kind to models of its own, so nothing is known of families.
+        """
         if self.is_at_home(base_url):
             return self
         parameters = self.parameters
         unsupported = tuple(name for name in parameters.unsupported if name not in parameters.unsupported_at_home)
-        return msgspec.structs.replace(self, parameters=msgspec.structs.replace(parameters, unsupported=unsupported))
+        parameters = msgspec.structs.replace(parameters, unsupported=unsupported)
+        return msgspec.structs.replace(self, parameters=parameters, families=())
+
+    def family_of(self, model: str) -> Family | None:
+        """Return what is known of a model beyond its kind."""
+        return family_of(model, self.families)
+
+    def narrowed(self, family: Family) -> Facts:
+        """Return the facts as they hold for the models of a family."""
+        parameters, most = self.parameters, family.max_output_tokens or 0
+        default = min(parameters.default_max_tokens, most) if most else parameters.default_max_tokens
+        parameters = msgspec.structs.replace(
+            parameters,
+            unsupported=(*parameters.unsupported, *family.refused),
+            harmless={**family.harmless, **parameters.harmless},
+            default_max_tokens=default,
+            most_tokens=most,
+            always_thinks=family.always_thinks,
+        )
+        capabilities = tuple(capability for capability in self.capabilities if capability not in family.lacks)
+        return msgspec.structs.replace(self, parameters=parameters, capabilities=capabilities, families=())
 
     def needs_responses(self, model: str) -> bool:
         """Return whether a model answers only in `openai_responses`."""
-        return _matches(model, self.responses_models)
-
-
-def _matches(model: str, patterns: tuple[str, ...]) -> bool:
-    return bool(patterns) and _any_of(patterns).match(model) is not None
-
-
-@cache  # the facts hold a few dozen lists
-def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(translate, patterns)))
+        return fits(model, self.responses_models)
 
 
 def parse_facts(text: str, *, name: str) -> Facts:

@@ -26,9 +26,8 @@ from llm_manager.providers.dialects.port import AnswerReader, Pieces, UpstreamCa
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.providers.job import Job, NativeBody, Outcome
 from llm_manager.providers.metrics import UNKNOWN_FINISH_REASONS
-from llm_manager.providers.translator import Translator
+from llm_manager.providers.translator import Translators
 
-_ELSEWHERE = "http://elsewhere.invalid"
 MAX_ERROR_BYTES = 1024 * 1024
 # After the last event of an answer: the end of the HTTP message, so that the connection can be used again.
 _REST_SECONDS = 0.2
@@ -60,9 +59,7 @@ class Inference:
         self, facts: Mapping[str, Facts], upstreams: Mapping[Transport, Upstream], credentials: Credentials
     ) -> None:
         self._facts = facts
-        self._translators = {kind: Translator(fact) for kind, fact in facts.items()}
-        # Kinds whose address was changed: another server that speaks like them, and may take more.
-        self._elsewhere = {kind: Translator(fact.at(_ELSEWHERE)) for kind, fact in facts.items()}
+        self._translators = Translators(facts)
         self._upstreams = upstreams
         self._credentials = credentials
 
@@ -74,8 +71,7 @@ class Inference:
         """
         facts = self._facts_of(job)
         policy = Policy(adapts=job.adapts_parameters)
-        translators = self._translators if facts.is_at_home(job.target.base_url) else self._elsewhere
-        call, reader = translators[facts.kind].translated(job, policy)
+        call, reader = self._translators.of(job.target).translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
         outcome.reader, outcome.prompt = reader, call.prompt
         outcome.warnings, outcome.dropped = policy.warnings, policy.dropped

@@ -1,4 +1,4 @@
-"""Chooses which of a kind's dialects writes a request and reads its answer."""
+"""Chooses which of a kind's dialects writes a request and reads its answer, by the facts that hold for its model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TypeVar
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
 from llm_manager.core.facts import Dialect as DialectName
 from llm_manager.core.facts import Facts
+from llm_manager.core.families import Family
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
+from llm_manager.providers.dialects.model_limits import within
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import (
     AnswerReader,
@@ -24,11 +26,12 @@ from llm_manager.providers.dialects.port import (
     UpstreamCall,
 )
 from llm_manager.providers.dialects.registry import dialects_of
-from llm_manager.providers.job import Job, NativeBody
+from llm_manager.providers.job import Job, NativeBody, Target
 
 T = TypeVar("T")
 Translated = tuple[UpstreamCall, AnswerReader]
 _RESPONSES: DialectName = "openai_responses"
+_MOST_KNOWN, _LONGEST_NAME = 1_000, 100
 
 
 def _those(ability: type[T], dialects: Mapping[DialectName, object]) -> dict[str, T]:
@@ -58,7 +61,9 @@ class Translator:
                 return self._native(job, job.input, policy)
             case ChatInput() as chat:
                 dialect = self._for_chat(model)
-                call = dialect.chat(chat, model=model, is_stream=job.is_stream, policy=policy)
+                call = dialect.chat(
+                    within(self._facts, chat, policy), model=model, is_stream=job.is_stream, policy=policy
+                )
                 return call, dialect.chat_reader(is_stream=job.is_stream)
             case EmbeddingsInput() as embeddings:
                 embedder = self._able(Embeds, "embeddings")
@@ -108,3 +113,34 @@ class Translator:
             if isinstance(dialect, ability):
                 return dialect
         raise UnsupportedParameter(f"{self._facts.title} does not offer {operation}.", param="model")
+
+
+class Translators:
+    """The translators of some kinds: one for each kind, at its own address or elsewhere, and for each model family."""
+
+    def __init__(self, facts: Mapping[str, Facts]) -> None:
+        self._facts = facts
+        self._made: dict[tuple[str, bool, Family | None], Translator] = {}
+        # by kind, address and model, so that no pattern is matched twice; clients make models up, so few are kept
+        self._known: dict[tuple[str, str, str], Translator] = {}
+
+    def of(self, target: Target) -> Translator:
+        """Return what translates for a target, whose kind is among those served."""
+        key = target.kind, target.base_url, target.upstream_model
+        found = self._known.get(key)
+        if found is None:
+            found = self._find(target)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            if len(target.upstream_model) <= _LONGEST_NAME:
+                self._known[key] = found
+        return found
+
+    def _find(self, target: Target) -> Translator:
+        facts = self._facts[target.kind]
+        is_home, here = facts.is_at_home(target.base_url), facts.at(target.base_url)
+        family = here.family_of(target.upstream_model)
+        key = target.kind, is_home, family
+        if key not in self._made:
+            self._made[key] = Translator(here if family is None else here.narrowed(family))
+        return self._made[key]

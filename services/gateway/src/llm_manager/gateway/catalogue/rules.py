@@ -13,7 +13,8 @@ from typing import ClassVar, get_args
 import msgspec
 
 from llm_manager.core.errors import ModelNotFound
-from llm_manager.core.facts import Capability, Dialect
+from llm_manager.core.facts import Dialect
+from llm_manager.core.families import Capability
 from llm_manager.gateway.catalogue.layers import Layers
 from llm_manager.gateway.inference.profile import ModelProfile
 from llm_manager.gateway.inference.rules import Target

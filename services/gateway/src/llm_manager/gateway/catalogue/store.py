@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import SQLORMExpression
 
-from llm_manager.core.facts import Capability
+from llm_manager.core.families import Capability
 from llm_manager.core.ids import ApiKey
 from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Kept, Wanted, WantedProvider
 from llm_manager.gateway.catalogue.rules import (

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
-from llm_manager.core.facts import Capability
+import msgspec
+
+from llm_manager.core.errors import ContextLengthExceeded, InvalidRequest, UnsupportedParameter
+from llm_manager.core.facts import Facts
+from llm_manager.core.families import Capability
 from llm_manager.core.messages import ChatInput, Media, Message, ToolResult
 
-_UNPROCESSABLE = 422
+# A refusal must be certain: prose has four to five characters a token, and hardly any text has more than this. What is
+# too long by less, the provider itself refuses, with the same code.
+_MOST_CHARACTERS_PER_TOKEN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,23 @@ class ModelProfile:
     capabilities: frozenset[Capability] | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
+
+    @staticmethod
+    def told_by(facts: Facts, model: str) -> ModelProfile:
+        """Return what the facts of a kind say about one of its models."""
+        family = facts.family_of(model)
+        if family is None:
+            return ModelProfile(frozenset(facts.capabilities))
+        abilities = frozenset(facts.capabilities).difference(family.lacks)
+        return ModelProfile(abilities, family.context_window, family.max_output_tokens)
+
+    def over(self, other: ModelProfile) -> ModelProfile:
+        """Return this profile, and what the other one says where this one says nothing."""
+        return ModelProfile(
+            self.capabilities if self.capabilities is not None else other.capabilities,
+            self.context_window if self.context_window is not None else other.context_window,
+            self.max_output_tokens if self.max_output_tokens is not None else other.max_output_tokens,
+        )
 
 
 def needed(chat: ChatInput, *, is_stream: bool) -> Iterator[tuple[Capability, str]]:
@@ -98,27 +120,53 @@ _WORDS: Mapping[Capability, str] = {
 }
 
 
-def check_size(profile: ModelProfile, *, model: str, max_tokens: int | None, prompt_tokens: Callable[[], int]) -> None:
-    """Refuse a request that cannot fit.
+class _Limits(msgspec.Struct):
+    max_tokens: object = None
+    max_completion_tokens: object = None
 
-    Args:
-        prompt_tokens: an estimate that is rather too low than too high; asked only when there is a limit.
+
+_LIMITS = msgspec.json.Decoder(_Limits)
+
+
+def max_tokens_in(body: bytes) -> int | None:
+    """Return the largest number of tokens that a body in OpenAI's dialect asks for, None where it names none."""
+    try:
+        said = _LIMITS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return max((n for n in (said.max_tokens, said.max_completion_tokens) if isinstance(n, int)), default=None)
+
+
+def check_output(profile: ModelProfile, *, model: str, max_tokens: int | None) -> None:
+    """Refuse a request for more tokens than the model writes.
 
     Raises:
-        InvalidRequest: status 422; more is asked than the model can write, or read.
+        InvalidRequest.
     """
     limit = profile.max_output_tokens
     if limit is not None and max_tokens is not None and max_tokens > limit:
         raise InvalidRequest(
             f"The model {model[:100]!r} writes at most {limit} tokens and {max_tokens} are asked; lower max_tokens.",
             param="max_tokens",
-            http_status=_UNPROCESSABLE,
         )
+
+
+def check_prompt(profile: ModelProfile, *, model: str, size: int, characters: Callable[[], int]) -> None:
+    """Refuse a prompt that is certainly longer than the model takes.
+
+    Args:
+        size: bytes of the whole request, which are more than the characters of its texts.
+        characters: of the prompt's texts; asked only where the size leaves it open.
+
+    Raises:
+        ContextLengthExceeded.
+    """
     window = profile.context_window
-    if window is not None and (tokens := prompt_tokens()) > window:
-        raise InvalidRequest(
-            f"The prompt has about {tokens} tokens and the model {model[:100]!r} takes {window}; shorten it or choose "
-            "a model with a larger context window.",
+    if window is None or size <= window * _MOST_CHARACTERS_PER_TOKEN:
+        return
+    if (tokens := characters() // _MOST_CHARACTERS_PER_TOKEN) > window:
+        raise ContextLengthExceeded(
+            f"The prompt has more than {tokens} tokens and the model {model[:100]!r} takes {window}; shorten it or "
+            "choose a model with a larger context window.",
             param="messages",
-            http_status=_UNPROCESSABLE,
         )

@@ -31,7 +31,6 @@ from llm_manager.gateway.inference.rules import (
     Piece,
     Target,
     client_deadline,
-    tokens_of,
 )
 from llm_manager.gateway.inference.run import Run
 from llm_manager.gateway.ingress.opaque import is_carried_in
@@ -144,7 +143,7 @@ class Asked:
         inference.check_operation(call)
         if operation == "chat":
             chat = cast("Callable[[], ChatInput]", translated)  # what a chat translates into
-            inference.check_profile(call, chat, prompt_tokens=lambda: tokens_of(self.input_characters()))
+            inference.check_profile(call, chat, size=len(self.body), characters=self.input_characters)
         self.exchange.call = call
         return call
 

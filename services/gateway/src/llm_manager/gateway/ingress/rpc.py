@@ -167,7 +167,8 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
         self._inference.check_profile(
             call,
             lambda: chat_from_proto(request.input),
-            prompt_tokens=lambda: tokens_of(_characters(request.input)),
+            size=request.input.ByteSize(),
+            characters=lambda: _characters(request.input),
         )
         return call
 

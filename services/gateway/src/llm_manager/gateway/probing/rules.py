@@ -18,7 +18,8 @@ from llm_manager.core.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from llm_manager.core.facts import Capability, Dialect, Facts
+from llm_manager.core.facts import Dialect, Facts
+from llm_manager.core.families import Capability
 from llm_manager.gateway.inference.rules import NativeBody
 
 # Large enough that no vision model calls the picture too small, small enough to cost next to nothing.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from llm_manager.core.errors import (
+    ContextLengthExceeded,
     LlmManagerError,
     ProviderRateLimited,
     UpstreamCredentialsExhausted,
@@ -29,6 +30,8 @@ _TITLE = re.compile(r"<title[^>]{0,100}>([^<]{1,100})", re.IGNORECASE)
 _MOST_OF_PAGE = 10_000
 # A conflict at the provider may pass, and the SDKs of all of them try it again.
 _CONFLICT = 409
+# A prompt that is too long (Gemini 400, Mistral 400 and 422, Anthropic 400 and 413).
+_REFUSES_PROMPTS = frozenset({400, 413, 422})
 _MAY_PASS = frozenset({408, _CONFLICT, 429})
 
 
@@ -77,9 +80,10 @@ def _error(
 ) -> LlmManagerError:
     pointers = facts.errors
     message = _shown(find_text(document, pointers.message))[:MAX_MESSAGE_CHARACTERS] or _plain(document)
+    is_too_long = status in _REFUSES_PROMPTS and pointers.is_too_long(message)
     failure = UpstreamFailure(
         said_status,
-        _shown(find_text(document, pointers.code)),
+        ContextLengthExceeded.code if is_too_long else _shown(find_text(document, pointers.code)),
         _shown(find_text(document, pointers.type)),
         request_id,
         _should_retry(facts, headers),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -22,14 +21,7 @@ _TIERS: Mapping[str, str] = {"auto": "auto", "default": "standard_only", "standa
 _WARMEST = 1.0
 
 
-def unsupported_by(facts: Facts, model: str) -> tuple[str, ...]:
-    """Return the names that a model refuses, beside those that no model takes."""
-    by_model = facts.parameters.unsupported_by_model
-    refused = [name for pattern, names in by_model.items() if fnmatchcase(model, pattern) for name in names]
-    return (*facts.parameters.unsupported, *refused)
-
-
-def sampling_of(facts: Facts, sampling: Sampling, *, model: str, policy: Policy) -> Json:
+def sampling_of(facts: Facts, sampling: Sampling, *, policy: Policy) -> Json:
     """Write how to sample, without thoughts and without the largest number of tokens.
 
     Raises:
@@ -37,11 +29,34 @@ def sampling_of(facts: Facts, sampling: Sampling, *, model: str, policy: Policy)
     """
     asked = sampling_table(sampling)
     asked.pop("reasoning_effort", None)
-    written = adapted(facts, asked, unsupported=unsupported_by(facts, model), policy=policy)
+    _drop_blank_stops(facts, asked, policy)
+    written = adapted(facts, asked, unsupported=facts.parameters.unsupported, policy=policy)
     if written.get("temperature", 0.0) > _WARMEST:
         policy.out_of_range(facts, "temperature", limit=f"at most {_WARMEST}", used=_WARMEST)
         written["temperature"] = _WARMEST
-    return written
+    return _without_idle_twin(written)
+
+
+def _without_idle_twin(written: Json) -> Json:
+    """Leave out the one of `temperature` and `top_p` that asks for nothing: from Opus 4.1 on, models refuse both."""
+    if "temperature" not in written or "top_p" not in written:
+        return written
+    idle = next((name for name in ("top_p", "temperature") if written[name] == 1), "")
+    return {name: value for name, value in written.items() if name != idle}
+
+
+def _drop_blank_stops(facts: Facts, asked: Json, policy: Policy) -> None:
+    """Meet white space that should end the answer: the provider refuses the whole request for it."""
+    stops: list[str] = asked.get("stop", [])
+    told = [stop for stop in stops if stop.strip()]
+    if len(told) == len(stops):
+        return
+    # counted, not told: the words are the client's, and warnings travel in a header
+    used = f"{len(told)} of {len(stops)} texts"
+    policy.out_of_range(facts, "stop", limit="texts with more than white space", used=used)
+    asked["stop"] = told
+    if not told:
+        del asked["stop"]
 
 
 def format_of(facts: Facts, form: ResponseFormat | None, policy: Policy) -> Json:
@@ -89,13 +104,13 @@ def tool_choice_of(choice: ToolChoice | None, *, has_tools: bool) -> Json:
     return written
 
 
-def extension_of(facts: Facts, extension: Mapping[str, msgspec.Raw], *, model: str, policy: Policy) -> Json:
+def extension_of(facts: Facts, extension: Mapping[str, msgspec.Raw], *, policy: Policy) -> Json:
     """Write what is beyond the neutral vocabulary.
 
     Raises:
         UnsupportedParameter: the provider cannot do what is asked, and the policy refuses.
     """
-    written = adapted(facts, extension, unsupported=unsupported_by(facts, model), policy=policy)
+    written = adapted(facts, extension, unsupported=facts.parameters.unsupported, policy=policy)
     if "user" in written:
         written["metadata"] = {"user_id": written.pop("user")}
     if "service_tier" in written:

@@ -13,6 +13,8 @@ from llm_manager.providers.dialects.json_values import Json
 
 _DATA_URL = re.compile(r"data:([^;,]*)[^,]*;base64,(.*)", re.DOTALL | re.IGNORECASE)
 _IMAGE, _TEXT, _PDF = "image/", "text/", "application/pdf"
+# What clients call a JPEG; the provider takes the registered name alone.
+_REGISTERED = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 
 
 def media_block(facts: Facts, media: Media) -> Json:
@@ -56,6 +58,7 @@ def _source(media: Media) -> tuple[str, Json]:
     else:
         mime_type, data = media.mime_type, base64.b64encode(media.data or b"").decode()
     mime_type = mime_type.lower()
+    mime_type = _REGISTERED.get(mime_type, mime_type)
     return mime_type, {"type": "base64", "media_type": mime_type, "data": data}
 
 

@@ -15,7 +15,7 @@ from llm_manager.providers.dialects.anthropic_messages.generation import (
     tool_choice_of,
     tools_of,
 )
-from llm_manager.providers.dialects.anthropic_messages.thinking import thinking_of
+from llm_manager.providers.dialects.anthropic_messages.thinking import sampled_beside, thinking_of, unless_forced
 from llm_manager.providers.dialects.anthropic_messages.turns import Turns
 from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json
@@ -72,16 +72,18 @@ def _renamed(fields: Json, model: str) -> Json:
 
 
 def _chat_body(facts: Facts, request: ChatInput, *, model: str, policy: Policy) -> Json:
-    extension = extension_of(
-        facts, extension_table(facts, request.extension, policy=policy), model=model, policy=policy
-    )
+    extension = extension_of(facts, extension_table(facts, request.extension, policy=policy), policy=policy)
+    tools = tools_of(facts, request, policy)
+    choice = tool_choice_of(request.tool_choice, has_tools=bool(tools))
     thinking = thinking_of(facts, request.sampling, model=model, policy=policy)
+    thinking = unless_forced(facts, thinking, request.sampling, choice, policy=policy)
     turns = Turns.of(facts, request, policy=policy)
     body: Json = {"model": model, facts.parameters.max_tokens: thinking.max_tokens, **turns}
-    body.update(sampling_of(facts, request.sampling, model=model, policy=policy))
-    if tools := tools_of(facts, request, policy):
+    sampled = sampling_of(facts, request.sampling, policy=policy)
+    body.update(sampled_beside(facts, extension.get("thinking", thinking.table), sampled, policy=policy))
+    if tools:
         body["tools"] = tools
-    if choice := tool_choice_of(request.tool_choice, has_tools=bool(tools)):
+    if choice:
         body["tool_choice"] = choice
     if thinking.table:
         body["thinking"] = thinking.table

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+import msgspec
+
 from llm_manager.core.facts import Facts
 from llm_manager.core.messages import Sampling
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -22,6 +25,8 @@ _BUDGETS: Mapping[str, int] = {
     "max": 32000,
 }
 _OFF: Json = {"type": "disabled"}
+_FORCING = ("any", "tool")
+_LEAST_TOP_P = 0.95
 
 
 class Thinking:
@@ -70,6 +75,54 @@ def thinking_of(facts: Facts, sampling: Sampling, *, model: str, policy: Policy)
         # without thoughts there are none to show
         return Thinking({}, max_tokens=max_tokens)
     return _with_effort_in_tokens(facts, sampling, effort, policy=policy)
+
+
+def unless_forced(facts: Facts, thinking: Thinking, sampling: Sampling, choice: Json, *, policy: Policy) -> Thinking:
+    """Return the thoughts that a choice of tools allows: with a number of tokens, none where a call is forced.
+
+    Effort is not concerned (recording anthropic-chat-3d65243baa). A client that forces a call reads nothing else, so a
+    policy that adapts lets the thoughts go.
+
+    Raises:
+        UnsupportedParameter: both are asked for, and the policy refuses.
+    """
+    if thinking.table.get("type") != "enabled" or choice.get("type") not in _FORCING:
+        return thinking
+    name = "reasoning_effort" if sampling.reasoning_budget is None else "reasoning_budget"
+    policy.unsupported(facts, name, hint="a forced call leaves no room for thoughts; let tool_choice be 'auto'")
+    return Thinking(_OFF, max_tokens=thinking.max_tokens)
+
+
+def sampled_beside(facts: Facts, thinking: object, written: Json, *, policy: Policy) -> Json:
+    """Return how to sample beside thoughts: "Thinking isn't compatible with temperature or top_k modifications", and
+    `top_p` may be from 0.95 to 1 (docs.claude.com, extended thinking, feature compatibility; read 2026-11).
+
+    Args:
+        thinking: as it is sent, a table or its JSON.
+
+    Raises:
+        UnsupportedParameter: anything else is asked for, and the policy refuses.
+    """
+    if _kind_of(thinking) not in (b'"enabled"', b'"adaptive"'):
+        return written
+    adapted = dict(written)
+    if written.get("temperature", 1) != 1:
+        policy.out_of_range(facts, "temperature", limit="1 beside thoughts", used=1)
+        adapted["temperature"] = 1
+    if written.get("top_p", 1) < _LEAST_TOP_P:
+        policy.out_of_range(facts, "top_p", limit=f"at least {_LEAST_TOP_P} beside thoughts", used=_LEAST_TOP_P)
+        adapted["top_p"] = _LEAST_TOP_P
+    if adapted.pop("top_k", None) is not None:
+        policy.unsupported(facts, "top_k", hint="it has no place beside thoughts; remove one of them")
+    return adapted
+
+
+def _kind_of(thinking: object) -> bytes:
+    try:
+        return bytes(raw_table(msgspec.json.encode(thinking)).get("type", b""))
+    except msgspec.DecodeError:
+        # an extension that is no table is refused in the provider's own words
+        return b""
 
 
 def _with_budget(facts: Facts, sampling: Sampling, budget: int, *, policy: Policy) -> Thinking:

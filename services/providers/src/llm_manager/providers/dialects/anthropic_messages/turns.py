@@ -8,16 +8,28 @@ from typing import Any
 import msgspec
 
 from llm_manager.core.facts import Facts
-from llm_manager.core.messages import ChatInput, Media, Message, OpaqueBlock, Refusal, Text, ToolCall, ToolResult
+from llm_manager.core.messages import (
+    CacheTtl,
+    ChatInput,
+    Media,
+    Message,
+    OpaqueBlock,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from llm_manager.providers.dialects.anthropic_messages.blocks import DIALECT
 from llm_manager.providers.dialects.anthropic_messages.events import TEXT, TOOL_USE
 from llm_manager.providers.dialects.anthropic_messages.media import kept, media_block
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.parts import media_in, without_detail, without_names
+from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
 # Ids of calls that other providers made may hold more; the provider refuses what is not `^[a-zA-Z0-9_-]+$`.
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
+_THOUGHTS = (b'"thinking"', b'"redacted_thinking"')
 # Any: blocks are built here, or passed on as they came
 Block = Any
 
@@ -77,11 +89,16 @@ class Turns:
 
     def _own_turn(self, message: Message) -> list[Block]:
         """Return a turn that Anthropic wrote, byte for byte: signatures hold for what was signed only."""
-        return [
+        turn: list[Block] = [
             msgspec.Raw(part.json)
             for part in message.parts
             if isinstance(part, OpaqueBlock) and part.dialect == DIALECT
         ]
+        # the hint stands on our neutral words for the turn, which are not sent
+        hints: list[CacheTtl] = [
+            part.cache_ttl for part in message.parts if isinstance(part, Text | Media | ToolCall) and part.cache_ttl
+        ]
+        return _kept_turn(turn, hints[-1]) if hints else turn
 
     def _assistant(self, message: Message) -> list[Block]:
         return [
@@ -112,6 +129,17 @@ class Turns:
         if result.is_error:
             block["is_error"] = True
         return kept(block, result.cache_ttl)
+
+
+def _kept_turn(turn: list[Block], ttl: CacheTtl) -> list[Block]:
+    """Put the hint that stood on the neutral parts on the last block that may hold one; thoughts may not."""
+    for number in reversed(range(len(turn))):
+        block = raw_table(turn[number])
+        if bytes(block.get("type", b"")) in _THOUGHTS:
+            continue
+        marked = turn[number] if "cache_control" in block else kept(dict(block), ttl)
+        return [*turn[:number], marked, *turn[number + 1 :]]
+    return turn
 
 
 def _call(call: ToolCall) -> Json:

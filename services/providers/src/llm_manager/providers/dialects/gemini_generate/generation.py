@@ -25,8 +25,9 @@ _LEVELS: Mapping[str, str] = {
     "high": "high",
     "xhigh": "xhigh",
 }
-# What stands for the words that are no level; every model that takes levels takes `high`.
-_NEAREST_LEVEL: Mapping[str, str] = {"none": "minimal", "max": "high"}
+# What stands for the words that are no level. Every model that takes levels takes `low` and `high`; Pro models and
+# 3.7 Flash refuse `minimal` (ai.google.dev/gemini-api/docs/thinking, read 2026-11-29).
+_NEAREST_LEVEL: Mapping[str, str] = {"none": "low", "max": "high"}
 # Tokens for a level, for the models before: low, medium and high are 1K, 8K and 24K on Google's own OpenAI-compatible
 # endpoint (its announcement of April 2025), and 24576 is also the most that Flash takes. The rest is our reading.
 _BUDGETS: Mapping[str, int] = {
@@ -38,6 +39,10 @@ _BUDGETS: Mapping[str, int] = {
     "xhigh": 24576,
     "max": 24576,
 }
+# Budget and level in one request are refused by the provider.
+_HOW_MUCH = frozenset({"thinkingbudget", "thinkinglevel"})
+_THINKING = "thinkingConfig"
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
 
 
@@ -75,8 +80,11 @@ def generation_config(
     if request.response_format is not None:
         warn_of_binding(request.response_format, policy)
         config.update(_form(request.response_format))
-    if thinking := _thinking(facts, sampling, model=model, policy=policy):
-        config["thinkingConfig"] = thinking
+    thinking = _thinking(facts, sampling, model=model, policy=policy)
+    if thinking and (own := extension.get(_THINKING)) is not None:
+        return {**config, **extension, _THINKING: _with_own_words(thinking, own)}
+    if thinking:
+        config[_THINKING] = thinking
     return {**config, **extension}
 
 
@@ -114,25 +122,55 @@ def _form(form: ResponseFormat) -> Json:
     return config
 
 
+def _with_own_words(thinking: Json, own: msgspec.Raw) -> Json | msgspec.Raw:
+    """Return what is said of thinking in both words; of two words for one thing the client's own is meant."""
+    try:
+        said = _OBJECT.decode(own)
+    except msgspec.DecodeError:
+        return own
+    # Google's JSON takes both ways of writing a name
+    names = {name.replace("_", "").lower() for name in said}
+    if not names.isdisjoint(_HOW_MUCH):
+        names |= _HOW_MUCH
+    return {**{name: value for name, value in thinking.items() if name.lower() not in names}, **said}
+
+
 def _thinking(facts: Facts, sampling: Sampling, *, model: str, policy: Policy) -> Json:
     config: Json = {}
     effort = sampling.reasoning_effort
     if sampling.reasoning_budget == 0 and takes_levels(facts, model):
-        policy.out_of_range(facts, "reasoning_budget", limit="at least 1", used="level minimal")
-        config["thinkingLevel"] = "minimal"
+        level = config["thinkingLevel"] = _NEAREST_LEVEL["none"]
+        policy.out_of_range(facts, "reasoning_budget", limit="at least 1", used=f"level {level}")
     elif sampling.reasoning_budget is not None:
-        # Budget and level in one request are refused by the provider; the number says more. Gemini 3 still takes it
-        # (recordings, gemini-3-pro-preview with 6400); a later model that does not answers for itself.
-        config["thinkingBudget"] = sampling.reasoning_budget
+        # Of budget and level the number says more. Gemini 3 still takes it (recordings, gemini-3-pro-preview with
+        # 6400); a later model that does not answers for itself.
+        budget, least = sampling.reasoning_budget, facts.parameters.always_thinks
+        if 0 <= budget < least:
+            policy.out_of_range(facts, "reasoning_budget", limit=f"at least {least}", used=least)
+            budget = least
+        config["thinkingBudget"] = budget
     elif effort and takes_levels(facts, model):
-        level = _LEVELS.get(effort) or _NEAREST_LEVEL.get(effort, "medium")
-        if effort not in _LEVELS:
-            policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_LEVELS), used=level)
-        config["thinkingLevel"] = level
+        config["thinkingLevel"] = _level(facts, effort, policy=policy)
     elif effort:
-        if effort not in _BUDGETS:
-            policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_BUDGETS), used="medium")
-        config["thinkingBudget"] = _BUDGETS.get(effort, _BUDGETS["medium"])
+        config["thinkingBudget"] = _budget(facts, effort, policy=policy)
     if sampling.shows_reasoning is not None:
         config["includeThoughts"] = sampling.shows_reasoning
     return config
+
+
+def _level(facts: Facts, effort: str, *, policy: Policy) -> str:
+    if effort in _LEVELS:
+        return _LEVELS[effort]
+    level = _NEAREST_LEVEL.get(effort, "medium")
+    policy.out_of_range(facts, "reasoning_effort", limit=", ".join(_LEVELS), used=level)
+    return level
+
+
+def _budget(facts: Facts, effort: str, *, policy: Policy) -> int:
+    least = facts.parameters.always_thinks
+    taken = [word for word, budget in _BUDGETS.items() if budget >= least]
+    if effort in taken:
+        return _BUDGETS[effort]
+    used = max(_BUDGETS.get(effort, _BUDGETS["medium"]), least)
+    policy.out_of_range(facts, "reasoning_effort", limit=", ".join(taken), used=used)
+    return used

@@ -24,6 +24,10 @@ Json = dict[str, Any]
 # call without one (ai.google.dev/gemini-api/docs/thought-signatures). The field is bytes, so the word that Google names
 # for this travels in base64; it was accepted so in gemini-chat-096b5dfe5f.
 _NO_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
+# "If "output" and "error" keys are not specified, then whole "response" is treated as function output" (google-genai
+# 3.4, FunctionResponse.response): what stands beside one of them might not be read.
+_READ_ALONE = frozenset({"output", "error"})
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class Turns:
     def of(cls, facts: Facts, request: ChatInput, *, needs_signatures: bool, policy: Policy) -> Json:
         """Return `systemInstruction`, where there is one, and `contents`.
 
+        Nobody but the system spoke: its words are the user's then, for the provider refuses a request without contents
+        ("contents is not specified").
+
         Raises:
             InvalidRequest: a tool's result answers no call and names no tool.
             UnsupportedParameter: a message holds what the provider has no place for, and the policy refuses.
@@ -66,6 +73,8 @@ class Turns:
         for message in request.messages:
             turns.add(message)
         turns.end_results()
+        if turns._system and not turns._contents:
+            return {"contents": [{"role": "user", "parts": turns._system}]}
         written: Json = {"systemInstruction": {"parts": turns._system}} if turns._system else {}
         return {**written, "contents": turns._contents}
 
@@ -91,21 +100,21 @@ class Turns:
         """Write the results of one turn of calls as one content, in the order of the calls.
 
         Calls without ids can be matched in no other way (recordings, quirk 22), and the provider demands as many
-        results as there were calls.
+        results as there were calls. What else is said stands in contents of its own: after results in one content, the
+        models since 3 Flash refuse text and media ("Requests ending with a model turn are not supported",
+        google/oss-rebuild pull request 1559, MoonshotAI/kimi-code issue 3274), and every model takes it so (recordings,
+        gemini-chat-7883fd75b9, gemini-chat-e9128a7946, gemini-chat-9d5a68b7c4).
         """
         ordered = sorted(self._results, key=lambda result: result[0])
-        parts = [part for _, part, _ in ordered] + [media for _, _, beside in ordered for media in beside]
-        if parts:
-            self._contents.append({"role": "user", "parts": parts})
         self._results = []
+        media = [medium for _, _, beside in ordered for medium in beside]
+        for parts in ([part for _, part, _ in ordered], media):
+            if parts:
+                self._contents.append({"role": "user", "parts": parts})
 
     def _add_user(self, parts: list[Json]) -> None:
-        results = bool(self._results)
         self.end_results()
-        if results:
-            self._contents[-1]["parts"] += parts
-        else:
-            self._contents.append({"role": "user", "parts": parts or [{"text": ""}]})
+        self._contents.append({"role": "user", "parts": parts or [{"text": ""}]})
 
     def _model_turn(self, message: Message) -> list[Json | msgspec.Raw]:
         parts: list[Json | msgspec.Raw] = []
@@ -171,20 +180,23 @@ def _arguments(call: ToolCall) -> Json | msgspec.Raw:
     """Return arguments as an object; a call that was cut is none, so the model sees what it wrote."""
     if call.arguments.strip() in ("", "null"):
         return {}
-    return msgspec.Raw(call.arguments.encode()) if _is_object(call.arguments) else {"text": call.arguments}
+    is_object = _object_in(call.arguments) is not None
+    return msgspec.Raw(call.arguments.encode()) if is_object else {"text": call.arguments}
 
 
 def _response(result: ToolResult) -> Json | msgspec.Raw:
     """Return what a tool said as the object that Gemini wants."""
-    is_object = _is_object(result.content)
-    said = msgspec.Raw(result.content.encode()) if is_object else result.content
+    fields = _object_in(result.content)
+    said = result.content if fields is None else msgspec.Raw(result.content.encode())
     if result.is_error:
         return {"error": said}
-    return said if isinstance(said, msgspec.Raw) else {"result": said}
+    if isinstance(said, str) or fields is None:
+        return {"result": said}
+    return {"output": said} if len(fields) > 1 and not _READ_ALONE.isdisjoint(fields) else said
 
 
-def _is_object(text: str) -> bool:
+def _object_in(text: str) -> dict[str, msgspec.Raw] | None:
     try:
-        return isinstance(msgspec.json.decode(text), dict)
+        return _OBJECT.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        return None
