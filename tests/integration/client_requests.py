@@ -10,7 +10,16 @@ from llm_manager.testing.recordings import Recording
 
 Json = dict[str, Any]
 
-_KIND_OF_HOST = {"openrouter.ai": "openrouter", "api.deepseek.com": "deepseek"}
+_KIND_OF_HOST = {
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "api.x.ai": "xai",
+    "api.perplexity.ai": "perplexity",
+    "api.cerebras.ai": "cerebras",
+    "llamacpp.local": "llamacpp",
+}
+# Perplexity's vectors are bytes, which its kind does not offer: only a client that knows them can read them.
+_OF_CUSTOM = frozenset({"openai_compatible-embeddings-13c3ffb0c0"})
 _OLLAMA_OPTIONS = {"num_predict": "max_tokens", "temperature": "temperature", "seed": "seed", "top_p": "top_p"}
 
 
@@ -18,6 +27,8 @@ def kind_of(recording: Recording) -> str:
     """Provider kind that serves a recording: the recorded host decides for OpenAI-compatible servers."""
     if recording.provider != "openai_compatible":
         return recording.provider
+    if recording.id in _OF_CUSTOM:
+        return "custom"
     return _KIND_OF_HOST.get(urlsplit(recording.url).hostname or "", "custom")
 
 

@@ -30,7 +30,7 @@ _COUNTS = (
 )
 _PICO = Fraction(1, 10**12)
 # kinds whose answers may state their cost: OpenRouter's `cost`, Perplexity's `cost.total_cost`; the last word counts
-_STATE_COSTS = ("openrouter", "custom")
+_STATE_COSTS = ("openrouter", "custom", "perplexity")
 _STATED_COST = re.compile(r'"(?:cost|total_cost)":\s*([0-9][0-9.eE+-]*)')
 
 

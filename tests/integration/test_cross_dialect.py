@@ -25,7 +25,7 @@ from llm_manager.testing.steering import SteeringProxy
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 PROVIDERS = ("openai", "anthropic", "gemini", "groq", "mistral", "cohere", "together", "openai_compatible", "ollama")
-CHATS_ONLY = ("openai", "groq", "openrouter", "deepseek", "custom", "azure")
+CHATS_ONLY = ("openai", "groq", "openrouter", "deepseek", "custom", "azure", "xai", "perplexity", "llamacpp")
 Problems = dict[str, list[str]]
 
 

@@ -57,6 +57,10 @@ _BASE_URLS = {
     "OPENROUTER": "openai_compatible/v1",
     "DEEPSEEK": "openai_compatible/v1",
     "CUSTOM": "openai_compatible/v1",
+    "XAI": "openai_compatible/v1",
+    "PERPLEXITY": "openai_compatible/v1",
+    "CEREBRAS": "openai_compatible/v1",
+    "LLAMACPP": "openai_compatible/v1",
     "OLLAMA": "ollama",
 }
 # How the reader sees the answers of these wires at our edge, where the words of all providers are OpenAI's.

@@ -62,7 +62,7 @@ def test_facts_are_complete_and_say_where_they_come_from(kind: str) -> None:
     assert date(2026, 1, 1) <= facts.checked_on
     assert "stop" in facts.finish_reasons.values()
     assert len(set(facts.models)) == len(facts.models)
-    assert facts.base_url or facts.transport == "echo" or kind in {"azure", "custom", "llamacpp"}
+    assert facts.base_url or facts.transport == "echo" or kind in {"azure", "custom", "llamacpp", "vllm"}
     assert not facts.base_url.endswith("/")
     assert facts.needs_credential <= bool(facts.credential_env)
     for operation in facts.operations:

@@ -33,6 +33,10 @@ PROVIDERS = ("openai", "groq", "mistral", "together", "openai_compatible")
 _HOSTS = {
     "openrouter.ai": "openrouter",
     "api.deepseek.com": "deepseek",
+    "api.x.ai": "xai",
+    "api.perplexity.ai": "perplexity",
+    "api.cerebras.ai": "cerebras",
+    "llamacpp.local:8080": "llamacpp",
     "fake-azure-endpoint.openai.azure.com": "azure",
 }
 CHATS = load(providers=PROVIDERS, operations=("chat",))

@@ -24,6 +24,7 @@ RECORDED = [
     *load(providers=("openai_compatible",), operations=("rerank",)),
     *load(providers=("together",), operations=("rerank",), part="reconstructed"),
 ]
+_HOSTS = {"openrouter.ai": "openrouter", "llamacpp.local": "llamacpp"}
 on_recordings = pytest.mark.skipif(why_absent() is not None, reason=why_absent() or "")
 
 
@@ -34,7 +35,8 @@ def dialect(kind: str) -> OpenAiChat:
 def kinds_of(recording: Recording) -> Sequence[str]:
     if recording.provider == "together":
         return ("together", "custom")
-    return ("openrouter", "custom") if "openrouter.ai" in recording.url else ("custom",)
+    own = next((kind for host, kind in _HOSTS.items() if host in recording.url), None)
+    return ("custom",) if own is None else (own, "custom")
 
 
 def read(reader: OrderReader, body: bytes) -> Pieces:

@@ -90,7 +90,7 @@ def test_a_refusal_is_of_the_credential_only_where_the_facts_say_so(
             {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (9) exceeds the …"},
         ),
         ("custom", 400, said("This model's maximum context length is 4096 tokens.", 400, "BadRequestError")),
-        ("custom", 400, said("the request exceeds the available context size", 400, "exceed_context_size_error")),
+        ("llamacpp", 400, said("the request exceeds the available context size", 400, "exceed_context_size_error")),
         ("openai", 400, said("Your input exceeds the context window of this model.", "context_length_exceeded")),
     ],
     ids=str,

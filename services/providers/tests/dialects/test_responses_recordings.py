@@ -47,7 +47,13 @@ NEGATIVE = "openai-responses-3e8370c677"
 # xAI shows the queries of its own search as calls of custom tools, and the client declared none: nobody there can
 # answer them. `expected` takes them for calls of the client.
 OWN_SEARCH = "openai_compatible-responses-1242b88ee9"
-HOSTS = {"openrouter.ai": "openrouter", "api.deepseek.com": "deepseek", "api.openai.com": "openai"}
+HOSTS = {
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "api.openai.com": "openai",
+    "api.x.ai": "xai",
+    "llamacpp.local:8080": "llamacpp",
+}
 
 ENCRYPTED = [r for r in ANSWERS if '"encrypted_content"' in r.body.decode() and r.id not in PENDING]
 

@@ -23,6 +23,8 @@ FACTS = files("llm_manager.core").joinpath("provider_facts")
 # Left unpriced with a reason in the price file: the datasets differ, or no list price says what is billed.
 UNPRICED = {
     "cohere": {"command-a-plus-05-2026", "command-a-reasoning-08-2025", "command-a-vision-07-2025"},
+    # priced by tokens, where this test counts searches
+    "fireworks": {"accounts/fireworks/models/qwen3-reranker-8b"},
     "groq": {"groq/compound", "groq/compound-mini", "openai/gpt-oss-safeguard-20b", "qwen/qwen3.6-27b"},
     "mistral": {"magistral-medium-latest", "magistral-small-latest", "mistral-large-latest", "open-mistral-nemo"},
     "together": {
@@ -43,7 +45,11 @@ def cost(book: PriceBook, kind: str, model: str) -> tuple[CostState, int | None]
 
 
 @pytest.mark.parametrize(
-    "kind", ["openai", "anthropic", "gemini", "groq", "mistral", "together", "cohere", "echo", "ollama"]
+    "kind",
+    [
+        *("openai", "anthropic", "gemini", "groq", "mistral", "together", "cohere", "echo", "ollama"),
+        *("xai", "fireworks", "cerebras", "vllm", "llamacpp", "lmstudio"),
+    ],
 )
 def test_the_models_that_the_facts_name_are_priced_but_for_a_known_few(book: PriceBook, kind: str) -> None:
     models = tomllib.loads(FACTS.joinpath(f"{kind}.toml").read_text("utf-8"))["models"]
@@ -53,13 +59,18 @@ def test_the_models_that_the_facts_name_are_priced_but_for_a_known_few(book: Pri
     assert unpriced <= UNPRICED.get(kind, set())
 
 
-@pytest.mark.parametrize("kind", ["openrouter", "deepseek", "custom"])
+@pytest.mark.parametrize("kind", ["openrouter", "deepseek", "custom", "perplexity", "nvidia"])
 def test_kinds_without_list_prices_are_unpriced_and_never_free(book: PriceBook, kind: str) -> None:
     assert cost(book, kind, "deepseek-chat") == (CostState.UNPRICED, None)
 
 
-def test_local_models_are_priced_at_zero_and_the_demo_shows_a_cost(book: PriceBook) -> None:
-    assert cost(book, "ollama", "pulled-a-minute-ago:7b") == (CostState.PRICED, 0)
+@pytest.mark.requirement("S21")
+@pytest.mark.parametrize("kind", ["ollama", "vllm", "llamacpp", "lmstudio"])
+def test_local_models_are_priced_at_zero(book: PriceBook, kind: str) -> None:
+    assert cost(book, kind, "pulled-a-minute-ago:7b") == (CostState.PRICED, 0)
+
+
+def test_the_demo_shows_a_cost(book: PriceBook) -> None:
     assert cost(book, "echo", "echo") == (CostState.PRICED, 3 * 10**12)
 
 
