@@ -18,7 +18,7 @@ from llm_manager.kit.wire.questions import (
 
 PICTURE = words.Media(data=b"x", mime_type="i/p", filename="f", detail="low", cache_ttl="5m")
 RESULT = words.ToolResult(
-    tool_call_id="c", content="d", is_error=True, name="f", media=(words.Media(url="u"),), cache_ttl="5m"
+    tool_call_id="c", parts=(words.Text(text="d"), words.Media(url="u")), is_error=True, name="f", cache_ttl="5m"
 )
 EVERYTHING = words.ChatInput(
     messages=(
@@ -122,3 +122,23 @@ def test_unknown_purpose_is_refused_by_name() -> None:
 )
 def test_documents_to_order_come_back_whole(asked: words.RerankInput) -> None:
     assert rerank_from_proto(rerank_to_proto(asked)) == asked
+
+
+def test_results_keep_the_order_of_what_tools_gave_and_are_read_as_they_were_once_written() -> None:
+    def back(result: chat_pb2.ToolResult) -> words.Part:
+        message = chat_pb2.Message(role=chat_pb2.ROLE_TOOL, parts=[chat_pb2.Part(tool_result=result)])
+        return chat_from_proto(chat_pb2.ChatInput(messages=[message])).messages[0].parts[0]
+
+    def written(*parts: words.Text | words.Media) -> chat_pb2.ToolResult:
+        result = words.ToolResult(tool_call_id="c", parts=parts)
+        asked = words.ChatInput(messages=(words.Message(role="tool", parts=(result,)),))
+        message = chat_to_proto(asked).messages[0].parts[0].tool_result
+        assert back(message) == result
+        return message
+
+    mixed = written(words.Media(url="u"), words.Text(text="a"), words.Text(text="b"))
+    assert (mixed.content, [part.WhichOneof("kind") for part in mixed.parts]) == ("", ["media", "text", "text"])
+    # a worker that knows no parts reads what most tools give
+    assert (written(words.Text(text="a")).content, len(written(words.Text(text="a")).parts)) == ("a", 0)
+    old = chat_pb2.ToolResult(tool_call_id="c", content="a", media=[chat_pb2.Media(url="u")])
+    assert back(old) == words.ToolResult(tool_call_id="c", parts=(words.Text(text="a"), words.Media(url="u")))

@@ -45,9 +45,7 @@ def chat_with(*media: Media, **fields: object) -> ChatInput:
                     Message(role="user", parts=(Text(text="a"),)),
                     Message(
                         role="tool",
-                        parts=(
-                            ToolResult(tool_call_id="c", content="", media=(Media(data=b"", mime_type="image/png"),)),
-                        ),
+                        parts=(ToolResult(tool_call_id="c", parts=(Media(data=b"", mime_type="image/png"),)),),
                     ),
                 )
             ),

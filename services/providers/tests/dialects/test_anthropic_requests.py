@@ -77,14 +77,17 @@ WHOLE = ChatInput(
                 ToolCall(id="c3", name="clock", arguments=""),
             ),
         ),
-        Message(role="tool", parts=(ToolResult(tool_call_id="functions.clock:2", content="noon"),)),
+        Message(role="tool", parts=(ToolResult(tool_call_id="functions.clock:2", parts=(Text(text="noon"),)),)),
         Message(role="user", parts=(Text(text="Quick"),)),
-        Message(role="tool", parts=(ToolResult(tool_call_id="c1", content="broke", is_error=True, cache_ttl="5m"),)),
+        Message(
+            role="tool",
+            parts=(ToolResult(tool_call_id="c1", parts=(Text(text="broke"),), is_error=True, cache_ttl="5m"),),
+        ),
         Message(
             role="tool",
             parts=(
-                ToolResult(tool_call_id="c3", content="seen", media=(Media(mime_type="image/gif", data=b"G"),)),
-                ToolResult(tool_call_id="c4", content=""),
+                ToolResult(tool_call_id="c3", parts=(Text(text="seen"), Media(mime_type="image/gif", data=b"G"))),
+                ToolResult(tool_call_id="c4"),
             ),
         ),
         Message(role="assistant", parts=(Refusal(text="no"),)),

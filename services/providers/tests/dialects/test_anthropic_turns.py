@@ -30,7 +30,7 @@ def sent(*blocks: bytes, ttl: CacheTtl) -> bytes:
     messages = (
         Message(role="user", parts=(Text(text="go"),)),
         Message(role="assistant", parts=parts),
-        Message(role="tool", parts=(ToolResult(tool_call_id="toolu_1", content="noon"),)),
+        Message(role="tool", parts=(ToolResult(tool_call_id="toolu_1", parts=(Text(text="noon"),)),)),
     )
     return DIALECT.chat(ChatInput(messages=messages), model="claude-opus-5", is_stream=False, policy=Policy()).body
 

@@ -106,8 +106,8 @@ def turns(*messages: Message, model: str = "m", policy: Policy | None = None) ->
             Message(
                 role="tool",
                 parts=(
-                    ToolResult(tool_call_id="c1", content="seen"),
-                    ToolResult(tool_call_id="c2", content="dark", is_error=True),
+                    ToolResult(tool_call_id="c1", parts=(Text(text="seen"),)),
+                    ToolResult(tool_call_id="c2", parts=(Text(text="dark"),), is_error=True),
                 ),
             ),
             [
@@ -153,7 +153,7 @@ def test_what_is_written_is_what_the_sdk_takes() -> None:
                 "messages": (
                     Message(
                         role="tool",
-                        parts=(ToolResult(tool_call_id="c", content="", media=(Media(url="https://x"),)),),
+                        parts=(ToolResult(tool_call_id="c", parts=(Media(url="https://x"),)),),
                     ),
                 )
             },

@@ -48,7 +48,7 @@ def test_detail_of_pictures_is_said_of_each_since_the_third_generation() -> None
 
 def test_detail_of_what_a_tool_found_stands_inside_of_its_result() -> None:
     picture = Media(mime_type="image/png", data=b"hi", detail="low")
-    result = ToolResult(tool_call_id="c", content="", name="f", media=(picture,))
+    result = ToolResult(tool_call_id="c", parts=(picture,), name="f")
     body = body_of(ChatInput(messages=(Message(role="tool", parts=(result,)),)), model=NEW)
     (part,) = body["contents"][0]["parts"][0]["functionResponse"]["parts"]
 

@@ -62,7 +62,7 @@ def test_media_are_sent_inside_or_by_their_address(media: Media, part: Json) -> 
 def call_and_result(
     content: str = "ok", *, is_error: bool = False, media: tuple[Media, ...] = ()
 ) -> tuple[Message, Message]:
-    result = ToolResult(tool_call_id="c1", content=content, is_error=is_error, media=media)
+    result = ToolResult(tool_call_id="c1", parts=(Text(text=content), *media), is_error=is_error)
     return (
         Message(role="assistant", parts=(ToolCall(id="c1", name="f", arguments=""),)),
         Message(role="user", parts=(result, Text(text="and"))),
@@ -127,13 +127,13 @@ def test_media_in_a_result_stand_inside_or_beside_it_by_the_model_s_generation()
 
 
 def test_result_without_its_call_goes_by_the_name_that_the_client_gave() -> None:
-    named = Message(role="tool", parts=(ToolResult(tool_call_id="c9", content="ok", name="f"),))
+    named = Message(role="tool", parts=(ToolResult(tool_call_id="c9", parts=(Text(text="ok"),), name="f"),))
 
     assert contents_of(HELLO, named)[1]["parts"] == [
         {"functionResponse": {"id": "c9", "name": "f", "response": {"result": "ok"}}}
     ]
     with pytest.raises(InvalidRequest, match="c9"):
-        contents_of(HELLO, Message(role="tool", parts=(ToolResult(tool_call_id="c9", content="ok"),)))
+        contents_of(HELLO, Message(role="tool", parts=(ToolResult(tool_call_id="c9", parts=(Text(text="ok"),)),)))
 
 
 def test_calls_without_a_signature_say_so_to_models_that_demand_one() -> None:
@@ -159,8 +159,8 @@ def test_results_of_a_signed_turn_are_matched_to_calls_that_had_no_id() -> None:
     ]
     told = (ToolCall(id="made-up-1", name="f", arguments="{}"), ToolCall(id="own", name="g", arguments="{}"))
     results = (
-        ToolResult(tool_call_id="own", content="second"),
-        ToolResult(tool_call_id="made-up-1", content="first"),
+        ToolResult(tool_call_id="own", parts=(Text(text="second"),)),
+        ToolResult(tool_call_id="made-up-1", parts=(Text(text="first"),)),
     )
     call = DIALECT.chat(
         ChatInput(

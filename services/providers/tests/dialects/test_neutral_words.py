@@ -36,7 +36,7 @@ TEXT = Text(text="Hello")
 PICTURE = Media(mime_type="image/png", data=b"\x89P")
 PDF = Media(mime_type="application/pdf", data=b"%PDF")
 CALL = ToolCall(id="c1", name="look", arguments="{}")
-RESULT = ToolResult(tool_call_id="c1", content="sun")
+RESULT = ToolResult(tool_call_id="c1", parts=(Text(text="sun"),))
 TOOL = Tool(name="look", parameters=b'{"type":"object"}')
 OTHER = Tool(name="hear", parameters=b'{"type":"object"}')
 FORM = ResponseFormat(kind="json_schema", name="a", schema=b'{"type":"object"}')
@@ -51,10 +51,10 @@ WORDS: tuple[Struct, ...] = (
     replace(PDF, detail="low"),
     replace(CALL, name="hear"),
     replace(CALL, arguments='{"a":1}'),
-    replace(RESULT, content="rain"),
+    replace(RESULT, parts=(Text(text="rain"),)),
     replace(RESULT, is_error=True),
-    replace(RESULT, media=(PICTURE,)),
-    replace(RESULT, media=(replace(PICTURE, detail="low"),)),
+    replace(RESULT, parts=(*RESULT.parts, PICTURE)),
+    replace(RESULT, parts=(*RESULT.parts, replace(PICTURE, detail="low"))),
     replace(TOOL, description="Looks"),
     replace(TOOL, parameters=b'{"type":"object","properties":{"a":{}}}'),
     replace(TOOL, is_strict=True),
@@ -119,7 +119,7 @@ def without(word: Struct) -> Struct:
     if isinstance(word, Media):
         return PDF if word.mime_type == PDF.mime_type else PICTURE
     if isinstance(word, ToolResult) and word.media and word.media[0].detail:
-        return replace(RESULT, media=(PICTURE,))
+        return replace(RESULT, parts=(*RESULT.parts, PICTURE))
     plain = (Message(role="user", parts=(TEXT,)), TEXT, CALL, RESULT, TOOL, ToolChoice(), FORM, Sampling())
     return next(one for one in plain if type(one) is type(word))
 

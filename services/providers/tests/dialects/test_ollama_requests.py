@@ -55,7 +55,7 @@ def test_id_that_is_used_again_names_the_tool_of_its_own_turn() -> None:
         call = ToolCall(id="call_0", name=name, arguments="{}")
         return (
             Message(role="assistant", parts=(call,)),
-            Message(role="tool", parts=(ToolResult(tool_call_id="call_0", content=name),)),
+            Message(role="tool", parts=(ToolResult(tool_call_id="call_0", parts=(Text(text=name),)),)),
         )
 
     body, _ = written(*turn("gauge"), *turn("weir"))

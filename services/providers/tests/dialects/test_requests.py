@@ -50,7 +50,11 @@ TURNS = (
         ),
     ),
     Message(
-        role="tool", parts=(ToolResult(tool_call_id="c1", content="sun"), ToolResult(tool_call_id="c2", content="?"))
+        role="tool",
+        parts=(
+            ToolResult(tool_call_id="c1", parts=(Text(text="sun"),)),
+            ToolResult(tool_call_id="c2", parts=(Text(text="?"),)),
+        ),
     ),
     Message(role="assistant", parts=(Refusal(text="no"),)),
 )

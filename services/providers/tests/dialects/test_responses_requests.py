@@ -126,7 +126,7 @@ def test_whole_request_is_one_of_the_provider_s_own_sdk() -> None:
                 role="assistant",
                 parts=(Text(text="Wait"), ToolCall(id="c1", name="weather", arguments='{"at":"Bonn"}')),
             ),
-            Message(role="tool", parts=(ToolResult(tool_call_id="c1", content="rain"),)),
+            Message(role="tool", parts=(ToolResult(tool_call_id="c1", parts=(Text(text="rain"),)),)),
         ),
         tools=(WEATHER,),
         native_tools=(OpaqueBlock(dialect="openai_responses", json=b'{"type": "web_search"}'),),

@@ -181,19 +181,19 @@ def test_pictures_in_an_assistant_s_turn_are_refused_or_told() -> None:
 @pytest.mark.parametrize(
     ("result", "output"),
     [
-        (ToolResult(tool_call_id="c1", content="rain"), "rain"),
-        (ToolResult(tool_call_id="c1", content=""), ""),
-        (ToolResult(tool_call_id="c1", content='no "Bonn"', is_error=True), '{"error":"no \\"Bonn\\""}'),
+        (ToolResult(tool_call_id="c1", parts=(Text(text="rain"),)), "rain"),
+        (ToolResult(tool_call_id="c1"), ""),
+        (ToolResult(tool_call_id="c1", parts=(Text(text='no "Bonn"'),), is_error=True), '{"error":"no \\"Bonn\\""}'),
         (
-            ToolResult(tool_call_id="c1", content="cut", media=(Media(url=PNG),), is_error=True),
+            ToolResult(tool_call_id="c1", parts=(Text(text="cut"), Media(url=PNG)), is_error=True),
             [{"type": "input_text", "text": '{"error":"cut"}'}, {"type": "input_image", "image_url": PNG}],
         ),
         (
-            ToolResult(tool_call_id="c1", content="see", media=(Media(data=b"hi", mime_type="image/png"),)),
+            ToolResult(tool_call_id="c1", parts=(Text(text="see"), Media(data=b"hi", mime_type="image/png"))),
             [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": PNG}],
         ),
         (
-            ToolResult(tool_call_id="c1", content="", media=(Media(file_id="f", filename="a.pdf"),)),
+            ToolResult(tool_call_id="c1", parts=(Media(file_id="f", filename="a.pdf"),)),
             [{"type": "input_file", "file_id": "f"}],
         ),
     ],
@@ -208,7 +208,7 @@ def test_result_of_a_tool_is_text_or_text_and_media(result: ToolResult, output: 
 
 
 def test_audio_in_the_result_of_a_tool_is_refused() -> None:
-    result = ToolResult(tool_call_id="c1", content="", media=(Media(data=b"hi", mime_type="audio/wav"),))
+    result = ToolResult(tool_call_id="c1", parts=(Media(data=b"hi", mime_type="audio/wav"),))
     with pytest.raises(InvalidRequest, match="no audio"):
         items_of(Message(role="tool", parts=(result,)))
 
@@ -222,8 +222,8 @@ def test_own_turn_goes_back_as_it_was_and_its_custom_calls_are_answered_as_such(
         ChatInput(
             messages=(
                 Message(role="assistant", parts=(Text(text="seen"), own(reasoning), own(search), own(custom))),
-                Message(role="tool", parts=(ToolResult(tool_call_id="c1", content="a.txt"),)),
-                Message(role="tool", parts=(ToolResult(tool_call_id="c2", content="b.txt"),)),
+                Message(role="tool", parts=(ToolResult(tool_call_id="c1", parts=(Text(text="a.txt"),)),)),
+                Message(role="tool", parts=(ToolResult(tool_call_id="c2", parts=(Text(text="b.txt"),)),)),
             )
         ),
         model="m",

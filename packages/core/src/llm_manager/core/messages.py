@@ -48,18 +48,28 @@ class ToolCall(Struct, frozen=True, kw_only=True):
 
 
 class ToolResult(Struct, frozen=True, kw_only=True):
-    """The answer of a tool: text, and what is not text behind it.
+    """The answer of a tool.
 
     Args:
+        parts: what it gave, in its order.
         name: name of the tool where the client gave it; dialects that need it look it up by the id of the call.
     """
 
     tool_call_id: str
-    content: str
+    parts: tuple[Text | Media, ...] = ()
     is_error: bool = False
     name: str = ""
-    media: tuple[Media, ...] = ()
     cache_ttl: CacheTtl = ""
+
+    @property
+    def text(self) -> str:
+        """All of its texts as one, for dialects that take one: each on a line of its own."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, Text) and part.text)
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """What is not text."""
+        return tuple(part for part in self.parts if isinstance(part, Media))
 
 
 class Reasoning(Struct, frozen=True, kw_only=True):

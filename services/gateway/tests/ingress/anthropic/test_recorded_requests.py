@@ -118,7 +118,7 @@ def test_everything_that_was_said_is_said_in_neutral_words(recording: Recording)
         for block in of.get("tool_result", ())
     ]
     answered = [part for part in parts if isinstance(part, ToolResult)]
-    assert [(part.tool_call_id, part.name, part.content, part.is_error) for part in answered] == results
+    assert [(part.tool_call_id, part.name, part.text, part.is_error) for part in answered] == results
     media = [block for block in came if block["type"] in ("image", "document")]
     assert len([part for part in parts if isinstance(part, Media)]) == len(media)
 

@@ -130,12 +130,12 @@ def test_results_are_told_apart_from_what_the_user_says() -> None:
         Message(
             role="tool",
             parts=(
-                ToolResult(tool_call_id="t1", name="look", content="42", cache_ttl="5m"),
-                ToolResult(tool_call_id="t2", content="", is_error=True),
+                ToolResult(tool_call_id="t1", name="look", parts=(Text(text="42"),), cache_ttl="5m"),
+                ToolResult(tool_call_id="t2", is_error=True),
             ),
         ),
         Message(role="user", parts=(Text(text="Well?"),)),
-        Message(role="tool", parts=(ToolResult(tool_call_id="t3", content=""),)),
+        Message(role="tool", parts=(ToolResult(tool_call_id="t3"),)),
     ]
 
 
@@ -153,8 +153,7 @@ def test_pictures_and_findings_of_tools_are_kept() -> None:
         ToolResult(
             tool_call_id="t1",
             name="look",
-            content="seen: T\ns\nhere",
-            media=(Media(url="https://example.com/a"),),
+            parts=(Text(text="seen: "), Media(url="https://example.com/a"), Text(text="T\ns\nhere")),
         ),
     )
 

@@ -176,9 +176,9 @@ def test_documents_of_a_tool_are_its_answer() -> None:
     ]
     (result,) = _parts({"role": "tool", "tool_call_id": "c1", "content": content})
     assert isinstance(result, ToolResult)
-    assert result.content.splitlines() == ["a", '{"n": 1}', '{"id":"d","data":"x"}']
+    assert result.text.splitlines() == ["a", '{"n": 1}', '{"id":"d","data":"x"}']
     plain = _parts({"role": "tool", "tool_call_id": "c1", "content": "42"})
-    assert plain == (ToolResult(tool_call_id="c1", content="42"),)
+    assert plain == (ToolResult(tool_call_id="c1", parts=(Text(text="42"),)),)
 
 
 WRONG: list[tuple[Json, str, type[InvalidRequest]]] = [

@@ -209,13 +209,13 @@ def test_calls_without_ids_are_answered_by_name_and_order() -> None:
         ),
         _says(
             "tool",
-            ToolResult(tool_call_id="call00000", name="add", content="1"),
-            ToolResult(tool_call_id="call00002", name="add", content="2"),
-            ToolResult(tool_call_id="call00001", name="sub", content='{"sum": 3}'),
+            ToolResult(tool_call_id="call00000", name="add", parts=(Text(text="1"),)),
+            ToolResult(tool_call_id="call00002", name="add", parts=(Text(text="2"),)),
+            ToolResult(tool_call_id="call00001", name="sub", parts=(Text(text='{"sum": 3}'),)),
         ),
         _says("user", Text(text="Go on")),
         _says("assistant", ToolCall(id="call00003", name="add", arguments='{"a": 2}')),
-        _says("tool", ToolResult(tool_call_id="call00003", name="add", content="broken", is_error=True)),
+        _says("tool", ToolResult(tool_call_id="call00003", name="add", parts=(Text(text="broken"),), is_error=True)),
     )
 
 
@@ -229,8 +229,8 @@ def test_ids_that_are_given_decide() -> None:
     )
     assert turns[1] == _says(
         "tool",
-        ToolResult(tool_call_id="y", name="f", content="of y"),
-        ToolResult(tool_call_id="x", name="f", content="of x"),
+        ToolResult(tool_call_id="y", name="f", parts=(Text(text="of y"),)),
+        ToolResult(tool_call_id="x", name="f", parts=(Text(text="of x"),)),
     )
 
 
@@ -241,7 +241,7 @@ def test_a_function_may_answer_with_a_picture() -> None:
         _user({"functionResponse": {"id": "x", "name": "shot", "parts": [picture]}}),
     )
     media = (Media(mime_type="image/png", data=PNG),)
-    assert turns[1] == _says("tool", ToolResult(tool_call_id="x", name="shot", content="{}", media=media))
+    assert turns[1] == _says("tool", ToolResult(tool_call_id="x", name="shot", parts=(Text(text="{}"), *media)))
 
 
 @pytest.mark.requirement("B-17", "T-14")

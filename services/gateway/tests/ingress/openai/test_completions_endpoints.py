@@ -52,7 +52,9 @@ async def test_a_completion_by_a_model_that_chats_is_exactly_this(gateway: FakeG
     (call,) = gateway.workers.calls
     assert (call.operation, call.end_user) == ("chat", "u")
     assert call.input == ChatInput(
-        messages=(Message(role="user", parts=(Text(text="Once"),)),), sampling=Sampling(max_tokens=5, stop=("END",))
+        messages=(Message(role="user", parts=(Text(text="Once"),)),),
+        sampling=Sampling(max_tokens=5, stop=("END",)),
+        extension=b'{"user":"u"}',
     )
 
 

@@ -26,7 +26,7 @@ def test_a_prompt_is_what_a_user_says() -> None:
         sampling=Sampling(
             max_tokens=5, temperature=0, top_p=1, presence_penalty=-1, frequency_penalty=0.5, seed=3, stop=("\n",), n=2
         ),
-        extension=b'{"logit_bias":{"50256": -100}}',
+        extension=b'{"user":"ann","logit_bias":{"50256": -100}}',
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def test_a_request_is_translated() -> None:
     assert rerank_input(_body()) == RerankInput(query="q", documents=("a", "b"))
     body = _body(documents=[{"text": "a"}, "b"], top_n=1, return_documents=True, max_tokens_per_doc=9, user="ann")
     assert rerank_input(body) == RerankInput(
-        query="q", documents=("a", "b"), top_n=1, extension=b'{"max_tokens_per_doc":9}'
+        query="q", documents=("a", "b"), top_n=1, extension=b'{"max_tokens_per_doc":9,"user":"ann"}'
     )
 
 

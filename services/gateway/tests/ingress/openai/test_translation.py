@@ -76,7 +76,7 @@ def test_every_kind_of_message_is_translated() -> None:
         Message(role="system", parts=(Text(text="Be kind"),)),
         Message(role="user", name="ann", parts=media),
         Message(role="assistant", parts=asked),
-        Message(role="tool", parts=(ToolResult(tool_call_id="c1", content="a cat"),)),
+        Message(role="tool", parts=(ToolResult(tool_call_id="c1", parts=(Text(text="a cat"),)),)),
         Message(role="assistant", parts=(Text(text="A cat"), Refusal(text="not more"))),
     )
 
@@ -104,7 +104,7 @@ def test_every_parameter_is_translated() -> None:
             max_tokens=10, temperature=0, top_p=1, top_k=4, presence_penalty=-1, frequency_penalty=0.5,
             seed=-5, stop=("END",), n=2, logprobs=True, top_logprobs=3, reasoning_effort="low",
         ),
-        extension=b'{"a_future_field":{"deep": [1]}}',
+        extension=b'{"a_future_field":{"deep": [1]},"user":"u"}',
     )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def test_cache_hints_are_read_from_parts_messages_and_tools() -> None:
     assert [message.parts for message in asked.messages] == [
         (Text(text="Be brief", cache_ttl="1h"),),
         (Text(text="a", cache_ttl="5m"), Media(url="https://example.org/a.png", cache_ttl="1h"), Text(text="b")),
-        (ToolResult(tool_call_id="c", content="x", cache_ttl="5m"),),
+        (ToolResult(tool_call_id="c", parts=(Text(text="x"),), cache_ttl="5m"),),
     ]
     assert [tool.cache_ttl for tool in asked.tools] == ["1h", "5m"]
 
@@ -254,7 +254,7 @@ def test_a_tool_may_answer_with_a_picture() -> None:
     answer = {"role": "tool", "tool_call_id": "c", "name": "see", "content": [{"type": "text", "text": "x"}, picture]}
     (message,) = chat_input(_body(messages=[answer])).messages
     media = (Media(mime_type="image/png", data=b"\x89PNG"),)
-    assert message.parts == (ToolResult(tool_call_id="c", content="x", name="see", media=media),)
+    assert message.parts == (ToolResult(tool_call_id="c", parts=(Text(text="x"), *media), name="see"),)
 
 
 @pytest.mark.parametrize(
@@ -306,9 +306,9 @@ def test_functions_of_the_time_before_tools_are_tools() -> None:
     )
     assert [message.parts for message in asked.messages[1:]] == [
         (ToolCall(id="call_1", name="look", arguments="{}"),),
-        (ToolResult(tool_call_id="call_1", content="a cat", name="look"),),
+        (ToolResult(tool_call_id="call_1", parts=(Text(text="a cat"),), name="look"),),
         (ToolCall(id="call_2", name="look", arguments="{}"),),
-        (ToolResult(tool_call_id="call_2", content="", name="look"),),
+        (ToolResult(tool_call_id="call_2", name="look"),),
     ]
     assert asked.tools == (Tool(name="look", parameters=b'{"type": "object"}'),)
     assert (asked.tool_choice, asked.extension) == (ToolChoice(mode="named", name="look"), b"")

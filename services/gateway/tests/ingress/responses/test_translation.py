@@ -109,7 +109,7 @@ def test_one_turn_of_the_assistant_is_one_message() -> None:
             "assistant",
             (Reasoning(text="t"), Text(text="a"), Refusal(text="no"), ToolCall(id="c", name="f", arguments="{}")),
         ),
-        ("tool", (ToolResult(tool_call_id="c", content="r"),)),
+        ("tool", (ToolResult(tool_call_id="c", parts=(Text(text="r"),)),)),
         ("assistant", (Text(text="b"),)),
     ]
 
@@ -117,7 +117,7 @@ def test_one_turn_of_the_assistant_is_one_message() -> None:
 def test_a_result_may_hold_pictures() -> None:
     output = [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": "https://a.example/x"}]
     assert _messages({"type": "function_call_output", "call_id": "c", "output": output}) == [
-        ("tool", (ToolResult(tool_call_id="c", content="see", media=(Media(url="https://a.example/x"),)),))
+        ("tool", (ToolResult(tool_call_id="c", parts=(Text(text="see"), Media(url="https://a.example/x"))),))
     ]
 
 
@@ -155,7 +155,7 @@ def test_everything_of_a_conversation_is_in_the_question_for_its_summary() -> No
             *(ToolCall(id="c", name="f", arguments="{}"), Media(url="https://a.example/x"), Media(mime_type="a/b")),
         ),
     )
-    result = Message(role="tool", parts=(ToolResult(tool_call_id="c", content="r"),))
+    result = Message(role="tool", parts=(ToolResult(tool_call_id="c", parts=(Text(text="r"),)),))
     asked = compaction_input([HI, turn, result], instructions="Keep names.")
     task, conversation = (message.parts[0] for message in asked.messages)
     assert isinstance(task, Text)

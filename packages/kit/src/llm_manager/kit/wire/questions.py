@@ -155,14 +155,7 @@ def _part(part: words.Part) -> chat_pb2.Part:
             call = chat_pb2.ToolCall(id=part.id, name=part.name, arguments=part.arguments)
             return chat_pb2.Part(tool_call=call, cache_ttl=part.cache_ttl)
         case words.ToolResult():
-            result = chat_pb2.ToolResult(
-                tool_call_id=part.tool_call_id,
-                content=part.content,
-                is_error=part.is_error,
-                name=part.name,
-                media=[_media(medium) for medium in part.media],
-            )
-            return chat_pb2.Part(tool_result=result, cache_ttl=part.cache_ttl)
+            return chat_pb2.Part(tool_result=_result(part), cache_ttl=part.cache_ttl)
         case words.Reasoning():
             return chat_pb2.Part(reasoning=part.text)
         case words.Refusal():
@@ -171,6 +164,37 @@ def _part(part: words.Part) -> chat_pb2.Part:
             return chat_pb2.Part(opaque=chat_pb2.OpaqueBlock(dialect=part.dialect, json=part.json))
         case _:
             assert_never(part)
+
+
+def _result(result: words.ToolResult) -> chat_pb2.ToolResult:
+    written = chat_pb2.ToolResult(tool_call_id=result.tool_call_id, is_error=result.is_error, name=result.name)
+    match result.parts:
+        case ():
+            pass
+        case (words.Text(text=text, cache_ttl=""),) if text:
+            written.content = text
+        case parts:
+            written.parts.extend(map(_result_part, parts))
+    return written
+
+
+def _result_part(part: words.Text | words.Media) -> chat_pb2.ToolResultPart:
+    if isinstance(part, words.Text):
+        return chat_pb2.ToolResultPart(text=part.text)
+    return chat_pb2.ToolResultPart(media=_media(part))
+
+
+def _result_back(result: chat_pb2.ToolResult, ttl: words.CacheTtl) -> words.ToolResult:
+    # whoever was built before `parts` says one text, and media behind it
+    before = [words.Text(text=result.content)] if result.content else []
+    parts = [*before, *(_media_back(medium, "") for medium in result.media), *map(_result_part_back, result.parts)]
+    return words.ToolResult(
+        tool_call_id=result.tool_call_id, parts=tuple(parts), is_error=result.is_error, name=result.name, cache_ttl=ttl
+    )
+
+
+def _result_part_back(part: chat_pb2.ToolResultPart) -> words.Text | words.Media:
+    return _media_back(part.media, "") if part.WhichOneof("kind") == "media" else words.Text(text=part.text)
 
 
 def _part_back(part: chat_pb2.Part) -> words.Part:
@@ -184,15 +208,7 @@ def _part_back(part: chat_pb2.Part) -> words.Part:
             call = part.tool_call
             return words.ToolCall(id=call.id, name=call.name, arguments=call.arguments, cache_ttl=ttl)
         case "tool_result":
-            result = part.tool_result
-            return words.ToolResult(
-                tool_call_id=result.tool_call_id,
-                content=result.content,
-                is_error=result.is_error,
-                name=result.name,
-                media=tuple(_media_back(medium, "") for medium in result.media),
-                cache_ttl=ttl,
-            )
+            return _result_back(part.tool_result, ttl)
         case "reasoning":
             return words.Reasoning(text=part.reasoning)
         case "refusal":

@@ -201,6 +201,7 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
 def _characters(chat: chat_pb2.ChatInput) -> int:
     parts = [part for message in chat.messages for part in message.parts]
     said = sum(len(part.text) + len(part.tool_call.arguments) + len(part.tool_result.content) for part in parts)
+    said += sum(len(piece.text) for part in parts for piece in part.tool_result.parts)
     return said + sum(len(tool.name) + len(tool.description) + len(tool.parameters) for tool in chat.tools)
 
 

@@ -19,6 +19,8 @@ _ASK_FOR_NOTHING: Mapping[str, object] = {
     "modalities": ["text"],
     "detail": "auto",
 }
+# Who asked stands in the ledger: the answer is the same one where the provider has no word for it.
+_END_USER = "user"
 
 
 def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...], policy: Policy) -> dict[str, Any]:
@@ -35,13 +37,20 @@ def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, .
     for name, value in table.items():
         if name in unsupported:
             if not is_harmless(facts, name, value):
-                policy.unsupported(facts, name)
+                _meet(facts, name, policy)
             continue
         new_name = facts.parameters.renamed.get(name, name)
         # A client that sends the provider's own name as well means that one.
         if new_name == name or (new_name not in table and new_name not in result):
             result[new_name] = value
     return result
+
+
+def _meet(facts: Facts, name: str, policy: Policy) -> None:
+    if name == _END_USER:
+        policy.left_out(name)
+    else:
+        policy.unsupported(facts, name)
 
 
 def sampling_table(sampling: Sampling) -> dict[str, Any]:
@@ -82,7 +91,7 @@ def extension_table(facts: Facts, extension: bytes, *, policy: Policy) -> dict[s
     if "*" in known:
         return table
     for name in table.keys() - set(known):
-        policy.unsupported(facts, name)
+        _meet(facts, name, policy)
     return {name: value for name, value in table.items() if name in known}
 
 

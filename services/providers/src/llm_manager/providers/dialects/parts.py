@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from llm_manager.core.facts import Facts
-from llm_manager.core.messages import Media, Message, ToolResult
+from llm_manager.core.messages import Media, Message, Text, ToolResult
 from llm_manager.providers.dialects.parameters import is_harmless
 from llm_manager.providers.dialects.policy import Policy
 
@@ -18,6 +20,18 @@ def media_in(messages: Sequence[Message]) -> Iterator[Media]:
                 yield part
             elif isinstance(part, ToolResult):
                 yield from part.media
+
+
+def given_by(result: ToolResult) -> Sequence[Text | Media]:
+    """Return what a tool gave, for dialects that have no mark for a failure: there the text says it."""
+    if not result.is_error:
+        return [part for part in result.parts if not isinstance(part, Text) or part.text]
+    return [Text(text=text_given_by(result)), *result.media]
+
+
+def text_given_by(result: ToolResult) -> str:
+    """Return the same as one text, for dialects whose results are text."""
+    return msgspec.json.encode({"error": result.text}).decode() if result.is_error else result.text
 
 
 def without_names(messages: Sequence[Message], policy: Policy) -> None:

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-llm_manager/contracts/inference/v1/chat.proto\x12\"llm_manager.contracts.inference.v1\"\xdd\x03\n\tChatInput\x12=\n\x08messages\x18\x01 \x03(\x0b\x32+.llm_manager.contracts.inference.v1.Message\x12\x37\n\x05tools\x18\x02 \x03(\x0b\x32(.llm_manager.contracts.inference.v1.Tool\x12H\n\x0btool_choice\x18\x03 \x01(\x0b\x32..llm_manager.contracts.inference.v1.ToolChoiceH\x00\x88\x01\x01\x12P\n\x0fresponse_format\x18\x04 \x01(\x0b\x32\x32.llm_manager.contracts.inference.v1.ResponseFormatH\x01\x88\x01\x01\x12>\n\x08sampling\x18\x05 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.Sampling\x12\x11\n\textension\x18\x06 \x01(\x0c\x12\x45\n\x0cnative_tools\x18\x07 \x03(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockB\x0e\n\x0c_tool_choiceB\x12\n\x10_response_format\"\x88\x01\n\x07Message\x12\x36\n\x04role\x18\x01 \x01(\x0e\x32(.llm_manager.contracts.inference.v1.Role\x12\x37\n\x05parts\x18\x02 \x03(\x0b\x32(.llm_manager.contracts.inference.v1.Part\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xe2\x02\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12:\n\x05media\x18\x02 \x01(\x0b\x32).llm_manager.contracts.inference.v1.MediaH\x00\x12\x41\n\ttool_call\x18\x03 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.ToolCallH\x00\x12\x45\n\x0btool_result\x18\x04 \x01(\x0b\x32..llm_manager.contracts.inference.v1.ToolResultH\x00\x12\x13\n\treasoning\x18\x05 \x01(\tH\x00\x12\x11\n\x07refusal\x18\x06 \x01(\tH\x00\x12\x41\n\x06opaque\x18\x07 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockH\x00\x12\x11\n\tcache_ttl\x18\x08 \x01(\tB\x06\n\x04kind\"x\n\x05Media\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03url\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x10\n\x08\x66ilename\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\tB\x08\n\x06source\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"\x8d\x01\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x38\n\x05media\x18\x05 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Media\",\n\x0bOpaqueBlock\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\"v\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x0c\x12\x16\n\tis_strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\tcache_ttl\x18\x05 \x01(\tB\x0c\n\n_is_strict\"\xf1\x01\n\nToolChoice\x12\x41\n\x04mode\x18\x01 \x01(\x0e\x32\x33.llm_manager.contracts.inference.v1.ToolChoice.Mode\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\x08parallel\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07\x61llowed\x18\x04 \x03(\t\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x0b\n\t_parallel\"\xf4\x01\n\x0eResponseFormat\x12\x45\n\x04kind\x18\x01 \x01(\x0e\x32\x37.llm_manager.contracts.inference.v1.ResponseFormat.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06schema\x18\x03 \x01(\x0c\x12\x16\n\tis_strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\"W\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_TEXT\x10\x01\x12\x14\n\x10KIND_JSON_OBJECT\x10\x02\x12\x14\n\x10KIND_JSON_SCHEMA\x10\x03\x42\x0c\n\n_is_strict\"\x92\x04\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x06\x88\x01\x01\x12\x0c\n\x04stop\x18\x08 \x03(\t\x12\x0e\n\x01n\x18\t \x01(\rH\x07\x88\x01\x01\x12\x15\n\x08logprobs\x18\n \x01(\x08H\x08\x88\x01\x01\x12\x19\n\x0ctop_logprobs\x18\x0b \x01(\rH\t\x88\x01\x01\x12\x18\n\x10reasoning_effort\x18\x0c \x01(\t\x12\x1d\n\x10reasoning_budget\x18\r \x01(\rH\n\x88\x01\x01\x12\x1c\n\x0fshows_reasoning\x18\x0e \x01(\x08H\x0b\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seedB\x04\n\x02_nB\x0b\n\t_logprobsB\x0f\n\r_top_logprobsB\x13\n\x11_reasoning_budgetB\x12\n\x10_shows_reasoning\"\xa6\x03\n\x05\x44\x65lta\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x13\n\treasoning\x18\x03 \x01(\tH\x00\x12\x11\n\x07refusal\x18\x04 \x01(\tH\x00\x12L\n\x0ftool_call_start\x18\x05 \x01(\x0b\x32\x31.llm_manager.contracts.inference.v1.ToolCallStartH\x00\x12T\n\x13tool_call_arguments\x18\x06 \x01(\x0b\x32\x35.llm_manager.contracts.inference.v1.ToolCallArgumentsH\x00\x12\x12\n\x08logprobs\x18\x07 \x01(\x0cH\x00\x12<\n\x06\x66inish\x18\x08 \x01(\x0b\x32*.llm_manager.contracts.inference.v1.FinishH\x00\x12\x41\n\x06opaque\x18\t \x01(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockH\x00\x12\x14\n\nannotation\x18\n \x01(\x0cH\x00\x42\x06\n\x04kind\"8\n\rToolCallStart\x12\r\n\x05index\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"4\n\x11ToolCallArguments\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x66ragment\x18\x02 \x01(\t\"/\n\x06\x46inish\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rnative_reason\x18\x02 \x01(\t\"j\n\nAnswerInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x1a\n\x12system_fingerprint\x18\x04 \x01(\t\x12\x14\n\x0cservice_tier\x18\x05 \x01(\t\"l\n\x0f\x45mbeddingsInput\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x17\n\ndimensions\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x11\n\textension\x18\x03 \x01(\x0c\x12\x0f\n\x07purpose\x18\x04 \x01(\tB\r\n\x0b_dimensions\"`\n\x0bRerankInput\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x03(\t\x12\x12\n\x05top_n\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x11\n\textension\x18\x04 \x01(\x0c\x42\x08\n\x06_top_n\",\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x01\"O\n\x10\x43ountTokensInput\x12;\n\x04\x63hat\x18\x01 \x01(\x0b\x32-.llm_manager.contracts.inference.v1.ChatInput\"9\n\nTokenCount\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x04\x12\x15\n\rcached_tokens\x18\x02 \x01(\x04\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x01\"F\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x10\n\x08owned_by\x18\x03 \x01(\t\x12\x0e\n\x06native\x18\x04 \x01(\x0c*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-llm_manager/contracts/inference/v1/chat.proto\x12\"llm_manager.contracts.inference.v1\"\xdd\x03\n\tChatInput\x12=\n\x08messages\x18\x01 \x03(\x0b\x32+.llm_manager.contracts.inference.v1.Message\x12\x37\n\x05tools\x18\x02 \x03(\x0b\x32(.llm_manager.contracts.inference.v1.Tool\x12H\n\x0btool_choice\x18\x03 \x01(\x0b\x32..llm_manager.contracts.inference.v1.ToolChoiceH\x00\x88\x01\x01\x12P\n\x0fresponse_format\x18\x04 \x01(\x0b\x32\x32.llm_manager.contracts.inference.v1.ResponseFormatH\x01\x88\x01\x01\x12>\n\x08sampling\x18\x05 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.Sampling\x12\x11\n\textension\x18\x06 \x01(\x0c\x12\x45\n\x0cnative_tools\x18\x07 \x03(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockB\x0e\n\x0c_tool_choiceB\x12\n\x10_response_format\"\x88\x01\n\x07Message\x12\x36\n\x04role\x18\x01 \x01(\x0e\x32(.llm_manager.contracts.inference.v1.Role\x12\x37\n\x05parts\x18\x02 \x03(\x0b\x32(.llm_manager.contracts.inference.v1.Part\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xe2\x02\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12:\n\x05media\x18\x02 \x01(\x0b\x32).llm_manager.contracts.inference.v1.MediaH\x00\x12\x41\n\ttool_call\x18\x03 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.ToolCallH\x00\x12\x45\n\x0btool_result\x18\x04 \x01(\x0b\x32..llm_manager.contracts.inference.v1.ToolResultH\x00\x12\x13\n\treasoning\x18\x05 \x01(\tH\x00\x12\x11\n\x07refusal\x18\x06 \x01(\tH\x00\x12\x41\n\x06opaque\x18\x07 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockH\x00\x12\x11\n\tcache_ttl\x18\x08 \x01(\tB\x06\n\x04kind\"x\n\x05Media\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03url\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x10\n\x08\x66ilename\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\tB\x08\n\x06source\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"\xd0\x01\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x38\n\x05media\x18\x05 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Media\x12\x41\n\x05parts\x18\x06 \x03(\x0b\x32\x32.llm_manager.contracts.inference.v1.ToolResultPart\"d\n\x0eToolResultPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12:\n\x05media\x18\x02 \x01(\x0b\x32).llm_manager.contracts.inference.v1.MediaH\x00\x42\x06\n\x04kind\",\n\x0bOpaqueBlock\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\x0c\"v\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x0c\x12\x16\n\tis_strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\tcache_ttl\x18\x05 \x01(\tB\x0c\n\n_is_strict\"\xf1\x01\n\nToolChoice\x12\x41\n\x04mode\x18\x01 \x01(\x0e\x32\x33.llm_manager.contracts.inference.v1.ToolChoice.Mode\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\x08parallel\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07\x61llowed\x18\x04 \x03(\t\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x0b\n\t_parallel\"\xf4\x01\n\x0eResponseFormat\x12\x45\n\x04kind\x18\x01 \x01(\x0e\x32\x37.llm_manager.contracts.inference.v1.ResponseFormat.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06schema\x18\x03 \x01(\x0c\x12\x16\n\tis_strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\"W\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_TEXT\x10\x01\x12\x14\n\x10KIND_JSON_OBJECT\x10\x02\x12\x14\n\x10KIND_JSON_SCHEMA\x10\x03\x42\x0c\n\n_is_strict\"\x92\x04\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x11\n\x04seed\x18\x07 \x01(\x03H\x06\x88\x01\x01\x12\x0c\n\x04stop\x18\x08 \x03(\t\x12\x0e\n\x01n\x18\t \x01(\rH\x07\x88\x01\x01\x12\x15\n\x08logprobs\x18\n \x01(\x08H\x08\x88\x01\x01\x12\x19\n\x0ctop_logprobs\x18\x0b \x01(\rH\t\x88\x01\x01\x12\x18\n\x10reasoning_effort\x18\x0c \x01(\t\x12\x1d\n\x10reasoning_budget\x18\r \x01(\rH\n\x88\x01\x01\x12\x1c\n\x0fshows_reasoning\x18\x0e \x01(\x08H\x0b\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seedB\x04\n\x02_nB\x0b\n\t_logprobsB\x0f\n\r_top_logprobsB\x13\n\x11_reasoning_budgetB\x12\n\x10_shows_reasoning\"\xa6\x03\n\x05\x44\x65lta\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12\x13\n\treasoning\x18\x03 \x01(\tH\x00\x12\x11\n\x07refusal\x18\x04 \x01(\tH\x00\x12L\n\x0ftool_call_start\x18\x05 \x01(\x0b\x32\x31.llm_manager.contracts.inference.v1.ToolCallStartH\x00\x12T\n\x13tool_call_arguments\x18\x06 \x01(\x0b\x32\x35.llm_manager.contracts.inference.v1.ToolCallArgumentsH\x00\x12\x12\n\x08logprobs\x18\x07 \x01(\x0cH\x00\x12<\n\x06\x66inish\x18\x08 \x01(\x0b\x32*.llm_manager.contracts.inference.v1.FinishH\x00\x12\x41\n\x06opaque\x18\t \x01(\x0b\x32/.llm_manager.contracts.inference.v1.OpaqueBlockH\x00\x12\x14\n\nannotation\x18\n \x01(\x0cH\x00\x42\x06\n\x04kind\"8\n\rToolCallStart\x12\r\n\x05index\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"4\n\x11ToolCallArguments\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x66ragment\x18\x02 \x01(\t\"/\n\x06\x46inish\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rnative_reason\x18\x02 \x01(\t\"j\n\nAnswerInfo\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x03\x12\x1a\n\x12system_fingerprint\x18\x04 \x01(\t\x12\x14\n\x0cservice_tier\x18\x05 \x01(\t\"l\n\x0f\x45mbeddingsInput\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x17\n\ndimensions\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x11\n\textension\x18\x03 \x01(\x0c\x12\x0f\n\x07purpose\x18\x04 \x01(\tB\r\n\x0b_dimensions\"`\n\x0bRerankInput\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x03(\t\x12\x12\n\x05top_n\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x11\n\textension\x18\x04 \x01(\x0c\x42\x08\n\x06_top_n\",\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x01\"O\n\x10\x43ountTokensInput\x12;\n\x04\x63hat\x18\x01 \x01(\x0b\x32-.llm_manager.contracts.inference.v1.ChatInput\"9\n\nTokenCount\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x04\x12\x15\n\rcached_tokens\x18\x02 \x01(\x04\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x01\"F\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x03\x12\x10\n\x08owned_by\x18\x03 \x01(\t\x12\x0e\n\x06native\x18\x04 \x01(\x0c*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llm_manager.contracts.inference.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=3763
-  _globals['_ROLE']._serialized_end=3858
+  _globals['_ROLE']._serialized_start=3932
+  _globals['_ROLE']._serialized_end=4027
   _globals['_CHATINPUT']._serialized_start=86
   _globals['_CHATINPUT']._serialized_end=563
   _globals['_MESSAGE']._serialized_start=566
@@ -44,43 +44,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLCALL']._serialized_start=1183
   _globals['_TOOLCALL']._serialized_end=1238
   _globals['_TOOLRESULT']._serialized_start=1241
-  _globals['_TOOLRESULT']._serialized_end=1382
-  _globals['_OPAQUEBLOCK']._serialized_start=1384
-  _globals['_OPAQUEBLOCK']._serialized_end=1428
-  _globals['_TOOL']._serialized_start=1430
-  _globals['_TOOL']._serialized_end=1548
-  _globals['_TOOLCHOICE']._serialized_start=1551
-  _globals['_TOOLCHOICE']._serialized_end=1792
-  _globals['_TOOLCHOICE_MODE']._serialized_start=1686
-  _globals['_TOOLCHOICE_MODE']._serialized_end=1779
-  _globals['_RESPONSEFORMAT']._serialized_start=1795
-  _globals['_RESPONSEFORMAT']._serialized_end=2039
-  _globals['_RESPONSEFORMAT_KIND']._serialized_start=1938
-  _globals['_RESPONSEFORMAT_KIND']._serialized_end=2025
-  _globals['_SAMPLING']._serialized_start=2042
-  _globals['_SAMPLING']._serialized_end=2572
-  _globals['_DELTA']._serialized_start=2575
-  _globals['_DELTA']._serialized_end=2997
-  _globals['_TOOLCALLSTART']._serialized_start=2999
-  _globals['_TOOLCALLSTART']._serialized_end=3055
-  _globals['_TOOLCALLARGUMENTS']._serialized_start=3057
-  _globals['_TOOLCALLARGUMENTS']._serialized_end=3109
-  _globals['_FINISH']._serialized_start=3111
-  _globals['_FINISH']._serialized_end=3158
-  _globals['_ANSWERINFO']._serialized_start=3160
-  _globals['_ANSWERINFO']._serialized_end=3266
-  _globals['_EMBEDDINGSINPUT']._serialized_start=3268
-  _globals['_EMBEDDINGSINPUT']._serialized_end=3376
-  _globals['_RERANKINPUT']._serialized_start=3378
-  _globals['_RERANKINPUT']._serialized_end=3474
-  _globals['_RERANKRESULT']._serialized_start=3476
-  _globals['_RERANKRESULT']._serialized_end=3520
-  _globals['_COUNTTOKENSINPUT']._serialized_start=3522
-  _globals['_COUNTTOKENSINPUT']._serialized_end=3601
-  _globals['_TOKENCOUNT']._serialized_start=3603
-  _globals['_TOKENCOUNT']._serialized_end=3660
-  _globals['_EMBEDDING']._serialized_start=3662
-  _globals['_EMBEDDING']._serialized_end=3689
-  _globals['_MODEL']._serialized_start=3691
-  _globals['_MODEL']._serialized_end=3761
+  _globals['_TOOLRESULT']._serialized_end=1449
+  _globals['_TOOLRESULTPART']._serialized_start=1451
+  _globals['_TOOLRESULTPART']._serialized_end=1551
+  _globals['_OPAQUEBLOCK']._serialized_start=1553
+  _globals['_OPAQUEBLOCK']._serialized_end=1597
+  _globals['_TOOL']._serialized_start=1599
+  _globals['_TOOL']._serialized_end=1717
+  _globals['_TOOLCHOICE']._serialized_start=1720
+  _globals['_TOOLCHOICE']._serialized_end=1961
+  _globals['_TOOLCHOICE_MODE']._serialized_start=1855
+  _globals['_TOOLCHOICE_MODE']._serialized_end=1948
+  _globals['_RESPONSEFORMAT']._serialized_start=1964
+  _globals['_RESPONSEFORMAT']._serialized_end=2208
+  _globals['_RESPONSEFORMAT_KIND']._serialized_start=2107
+  _globals['_RESPONSEFORMAT_KIND']._serialized_end=2194
+  _globals['_SAMPLING']._serialized_start=2211
+  _globals['_SAMPLING']._serialized_end=2741
+  _globals['_DELTA']._serialized_start=2744
+  _globals['_DELTA']._serialized_end=3166
+  _globals['_TOOLCALLSTART']._serialized_start=3168
+  _globals['_TOOLCALLSTART']._serialized_end=3224
+  _globals['_TOOLCALLARGUMENTS']._serialized_start=3226
+  _globals['_TOOLCALLARGUMENTS']._serialized_end=3278
+  _globals['_FINISH']._serialized_start=3280
+  _globals['_FINISH']._serialized_end=3327
+  _globals['_ANSWERINFO']._serialized_start=3329
+  _globals['_ANSWERINFO']._serialized_end=3435
+  _globals['_EMBEDDINGSINPUT']._serialized_start=3437
+  _globals['_EMBEDDINGSINPUT']._serialized_end=3545
+  _globals['_RERANKINPUT']._serialized_start=3547
+  _globals['_RERANKINPUT']._serialized_end=3643
+  _globals['_RERANKRESULT']._serialized_start=3645
+  _globals['_RERANKRESULT']._serialized_end=3689
+  _globals['_COUNTTOKENSINPUT']._serialized_start=3691
+  _globals['_COUNTTOKENSINPUT']._serialized_end=3770
+  _globals['_TOKENCOUNT']._serialized_start=3772
+  _globals['_TOKENCOUNT']._serialized_end=3829
+  _globals['_EMBEDDING']._serialized_start=3831
+  _globals['_EMBEDDING']._serialized_end=3858
+  _globals['_MODEL']._serialized_start=3860
+  _globals['_MODEL']._serialized_end=3930
 # @@protoc_insertion_point(module_scope)

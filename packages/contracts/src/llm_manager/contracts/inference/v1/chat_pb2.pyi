@@ -300,17 +300,22 @@ class ToolResult(_message.Message):
     IS_ERROR_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     MEDIA_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     tool_call_id: _builtins.str
     """Id of the call."""
     content: _builtins.str
-    """What the tool said, as text."""
+    """What the tool said, where that is one text."""
     is_error: _builtins.bool
     """True when the tool failed."""
     name: _builtins.str
     """Name of the tool; empty when the client did not give it."""
     @_builtins.property
     def media(self) -> _containers.RepeatedCompositeFieldContainer[Global___Media]:
-        """What the tool gave beside text."""
+        """No longer written: what the tool gave beside the text of `content`."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolResultPart]:
+        """What the tool gave in its order, where that is more than one text; then `content` and `media` are empty."""
 
     def __init__(
         self,
@@ -320,14 +325,45 @@ class ToolResult(_message.Message):
         is_error: _builtins.bool = ...,
         name: _builtins.str = ...,
         media: _abc.Iterable[Global___Media] | None = ...,
+        parts: _abc.Iterable[Global___ToolResultPart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "is_error", b"is_error", "media", b"media", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "is_error", b"is_error", "media", b"media", "name", b"name", "parts", b"parts", "tool_call_id", b"tool_call_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ToolResult: _TypeAlias = ToolResult  # noqa: Y015
+
+@_typing.final
+class ToolResultPart(_message.Message):
+    """ToolResultPart is one thing that a tool gave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """Text."""
+    @_builtins.property
+    def media(self) -> Global___Media:
+        """A picture, audio or a document."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        media: Global___Media | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "media", b"media", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "media", b"media", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "media"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___ToolResultPart: _TypeAlias = ToolResultPart  # noqa: Y015
 
 @_typing.final
 class OpaqueBlock(_message.Message):

@@ -102,10 +102,9 @@ class Turns:
                 content += said
         return ToolResult(
             tool_call_id=block.tool_use_id,
-            content="".join(part.text for part in content if isinstance(part, Text)),
+            parts=tuple(part for part in content if isinstance(part, Text | Media)),
             is_error=bool(block.is_error),
             name=self._names.get(block.tool_use_id, ""),
-            media=tuple(part for part in content if isinstance(part, Media)),
             cache_ttl=cache_ttl(block.cache_control),
         )
 

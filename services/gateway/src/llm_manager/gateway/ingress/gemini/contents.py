@@ -111,10 +111,9 @@ class Turns:
         content, is_error = _said_by_function(answer.response, f"{path}.response")
         return ToolResult(
             tool_call_id=call[0],
-            content=content,
+            parts=(*((Text(text=content),) if content else ()), *_media_in(answer, path)),
             is_error=is_error,
             name=call[1],
-            media=tuple(_media_in(answer, path)),
         )
 
     def _model(self, raws: Sequence[tuple[str, Raw]]) -> Message:

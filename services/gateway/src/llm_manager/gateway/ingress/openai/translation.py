@@ -110,7 +110,8 @@ def _message(message: wire.AnyMessage, path: str, calls: _FunctionCalls) -> Mess
             return Message(role="tool", parts=(_tool_result(message, path),))
         case wire.FunctionMessage():
             call_id = calls.answered(message.name, path)
-            result = ToolResult(tool_call_id=call_id, content=message.content or "", name=message.name)
+            said = (Text(text=message.content),) if message.content else ()
+            result = ToolResult(tool_call_id=call_id, parts=said, name=message.name)
             return Message(role="tool", parts=(result,))
         case _:
             assert_never(message)
@@ -131,9 +132,9 @@ def _tool_result(message: wire.ToolMessage, path: str) -> ToolResult:
     controls = () if isinstance(message.content, str) else (part.cache_control for part in reversed(message.content))
     return ToolResult(
         tool_call_id=message.tool_call_id,
-        content="".join(part.text for part in parts if isinstance(part, Text)),
+        # the hint to keep them stands on the result as a whole
+        parts=tuple(msgspec.structs.replace(part, cache_ttl="") for part in parts if isinstance(part, Text | Media)),
         name=message.name or "",
-        media=tuple(part for part in parts if isinstance(part, Media)),
         cache_ttl=cache_ttl(message.cache_control, *controls),
     )
 

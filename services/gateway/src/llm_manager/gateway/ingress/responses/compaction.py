@@ -96,7 +96,7 @@ def _shown(part: Part) -> str:
         case ToolCall():
             return f"[called {part.name} as {part.id} with {part.arguments}]"
         case ToolResult():
-            return f"[{part.tool_call_id} answered: {part.content}]"
+            return f"[{part.tool_call_id} answered: {part.text}]"
         case Media():
             return f"[{part.mime_type or 'a file'} {part.filename or part.url or part.file_id or ''}]".replace(
                 " ]", "]"

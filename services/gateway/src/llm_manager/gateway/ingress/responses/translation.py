@@ -153,14 +153,10 @@ def _said(item: wire.UserItem, path: str) -> Message:
 def _tool_result(item: wire.CallOutputItem, path: str) -> ToolResult:
     name = item.name or ""
     if isinstance(item.output, str):
-        return ToolResult(tool_call_id=item.call_id, content=item.output, name=name)
+        return ToolResult(tool_call_id=item.call_id, parts=(Text(text=item.output),), name=name)
     parts = [_part(part, f"{path}.output[{number}]") for number, part in enumerate(item.output)]
-    return ToolResult(
-        tool_call_id=item.call_id,
-        content="".join(part.text for part in parts if isinstance(part, Text)),
-        name=name,
-        media=tuple(part for part in parts if isinstance(part, Media)),
-    )
+    said = tuple(part for part in parts if isinstance(part, Text | Media))
+    return ToolResult(tool_call_id=item.call_id, parts=said, name=name)
 
 
 def _part(part: wire.UserPart, path: str) -> Part:

@@ -121,11 +121,11 @@ class Turns:
 
     def _result(self, result: ToolResult) -> Json:
         block: Json = {"type": "tool_result", "tool_use_id": _id(result.tool_call_id)}
-        media = [media_block(self._facts, medium) for medium in result.media]
-        if media:
-            block["content"] = [*([{"type": TEXT, "text": result.content}] if result.content else []), *media]
-        elif result.content:
-            block["content"] = result.content
+        content = [said for part in result.parts if (said := self._block(part)) is not None]
+        if len(content) == 1 and not result.media:
+            block["content"] = result.text
+        elif content:
+            block["content"] = content
         if result.is_error:
             block["is_error"] = True
         return kept(block, result.cache_ttl)

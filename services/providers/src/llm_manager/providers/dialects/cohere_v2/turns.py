@@ -20,7 +20,7 @@ from llm_manager.core.messages import (
 )
 from llm_manager.providers.dialects.cohere_v2.reply import DIALECT, TEXT, THINKING
 from llm_manager.providers.dialects.json_values import Json
-from llm_manager.providers.dialects.parts import without_names
+from llm_manager.providers.dialects.parts import given_by, without_names
 from llm_manager.providers.dialects.policy import Policy
 
 _IMAGE = "image/"
@@ -99,8 +99,10 @@ class _Writer:
     def _result(self, result: ToolResult) -> Json:
         if result.media:
             self._policy.unsupported(self._facts, "messages", hint="its tool results are text; send the rest by a user")
-        # there is no field for a failure, so the model is told in the content
-        content = msgspec.json.encode({"error": result.content}).decode() if result.is_error else result.content
+        texts = [part.text for part in given_by(result) if isinstance(part, Text)]
+        content: str | list[Json] = [{"type": TEXT, "text": text} for text in texts]
+        if len(texts) <= 1:
+            content = "".join(texts)
         return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
 
 

@@ -186,8 +186,9 @@ def _arguments(call: ToolCall) -> Json | msgspec.Raw:
 
 def _response(result: ToolResult) -> Json | msgspec.Raw:
     """Return what a tool said as the object that Gemini wants."""
-    fields = _object_in(result.content)
-    said = result.content if fields is None else msgspec.Raw(result.content.encode())
+    text = result.text
+    fields = _object_in(text)
+    said = text if fields is None else msgspec.Raw(text.encode())
     if result.is_error:
         return {"error": said}
     if isinstance(said, str) or fields is None:

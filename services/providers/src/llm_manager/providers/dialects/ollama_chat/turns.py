@@ -21,7 +21,7 @@ from llm_manager.core.messages import (
     ToolResult,
 )
 from llm_manager.providers.dialects.json_values import Json
-from llm_manager.providers.dialects.parts import media_in, without_detail, without_names
+from llm_manager.providers.dialects.parts import media_in, text_given_by, without_detail, without_names
 from llm_manager.providers.dialects.policy import Policy
 
 DIALECT = "ollama_chat"
@@ -85,11 +85,9 @@ def _text(parts: Sequence[Part]) -> str:
 
 
 def _result(facts: Facts, result: ToolResult, names: dict[str, str], policy: Policy) -> Json:
-    # There is no mark for a failure here, so the text says it, as to the other providers that have none.
-    said = msgspec.json.encode({"error": result.content}).decode() if result.is_error else result.content
     written: Json = {
         "role": "tool",
-        "content": said,
+        "content": text_given_by(result),
         # Ollama matches results by the name of the tool; newer versions read the id as well.
         "tool_name": names.get(result.tool_call_id) or result.name,
         "tool_call_id": result.tool_call_id,

@@ -20,7 +20,7 @@ from llm_manager.core.messages import (
 )
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.openai_chat.media import kept, media_part
-from llm_manager.providers.dialects.parts import without_names
+from llm_manager.providers.dialects.parts import given_by, without_names
 from llm_manager.providers.dialects.policy import Policy
 
 DIALECT = "openai_chat"
@@ -125,17 +125,18 @@ class Turns:
                 return None
 
     def _result(self, result: ToolResult) -> Json:
-        # There is no mark for a failure here, so the text says it, as to the other providers that have none.
-        said = msgspec.json.encode({"error": result.content}).decode() if result.is_error else result.content
-        media = [
-            block for medium in result.media if (block := media_part(self._facts, medium, self._policy)) is not None
-        ]
-        text = kept({"type": "text", "text": said}, self._cache_name, result.cache_ttl)
-        content: str | list[Json] = [text] if len(text) > 2 else said
-        if media and self._has_tool_media:
-            content = [*([text] if said else []), *media]
-        else:
-            self._beside += media
+        blocks: list[Json] = []
+        for part in given_by(result):
+            if isinstance(part, Text):
+                blocks.append({"type": "text", "text": part.text})
+            elif (block := media_part(self._facts, part, self._policy)) is not None:
+                (blocks if self._has_tool_media else self._beside).append(block)
+        texts = [block for block in blocks if block["type"] == "text"]
+        if texts:
+            texts[-1] |= kept({}, self._cache_name, result.cache_ttl)
+        content: str | list[Json] = blocks
+        if not blocks or (len(blocks) == 1 and blocks[0].keys() == {"type", "text"}):
+            content = "".join(block["text"] for block in blocks)
         return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
 
 

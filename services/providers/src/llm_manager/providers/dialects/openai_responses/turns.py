@@ -12,7 +12,7 @@ from llm_manager.core.messages import ChatInput, Media, Message, OpaqueBlock, Re
 from llm_manager.providers.dialects.json_values import table
 from llm_manager.providers.dialects.openai_responses.blocks import DIALECT, returns_as_it_is
 from llm_manager.providers.dialects.openai_responses.media import media_part
-from llm_manager.providers.dialects.parts import without_names
+from llm_manager.providers.dialects.parts import given_by, text_given_by, without_names
 from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
@@ -110,16 +110,14 @@ class Turns:
 
     def _result(self, result: ToolResult) -> Json:
         kind = "custom_tool_call" if result.tool_call_id in self._custom_calls else "function_call"
-        # There is no mark for a failure here, so the text says it, as to the other providers that have none.
-        said = msgspec.json.encode({"error": result.content}).decode() if result.is_error else result.content
-        output: str | list[Json] = said
-        if result.media:
-            text = [{"type": "input_text", "text": said}] if said else []
-            output = text + [media_part(medium) for medium in result.media]
-            if any(part["type"] == "input_audio" for part in output):
-                raise InvalidRequest(
-                    "The result of a tool can hold text, pictures and files, no audio.", param="messages"
-                )
+        given = given_by(result)
+        output: str | list[Json] = [
+            media_part(part) if isinstance(part, Media) else {"type": "input_text", "text": part.text} for part in given
+        ]
+        if any(part["type"] == "input_audio" for part in output):
+            raise InvalidRequest("The result of a tool can hold text, pictures and files, no audio.", param="messages")
+        if len(given) <= 1 and not result.media:
+            output = text_given_by(result)
         return {"type": f"{kind}_output", "call_id": result.tool_call_id, "output": output}
 
 
