@@ -29,9 +29,13 @@ _COUNTS = (
     *("output_text", "output_reasoning", "output_audio", "output_image", "search_units"),
 )
 _PICO = Fraction(1, 10**12)
-# kinds whose answers may state their cost: OpenRouter's `cost`, Perplexity's `cost.total_cost`; the last word counts
-_STATE_COSTS = ("openrouter", "custom", "perplexity")
-_STATED_COST = re.compile(r'"(?:cost|total_cost)":\s*([0-9][0-9.eE+-]*)')
+# kinds whose answers may state their cost, and in what: OpenRouter's `cost`, Perplexity's `cost.total_cost`, xAI's
+# ticks of a ten-billionth of a dollar; the last word counts
+_DOLLARS = (re.compile(r'"(?:cost|total_cost)":\s*([0-9][0-9.eE+-]*)'), Decimal(1))
+_STATED = {
+    **dict.fromkeys(("openrouter", "custom", "perplexity"), _DOLLARS),
+    "xai": (re.compile(r'"cost_in_usd_ticks":\s*([0-9]+)'), Decimal("1e-10")),
+}
 
 
 def read_rates(folder: Path) -> Rates:
@@ -63,11 +67,16 @@ def _used(row: Json, recording: Recording) -> dict[str, int]:
     return {name: counts[name] for name in _COUNTS if counts[name]}
 
 
+def _stated(kind: str, recording: Recording) -> Decimal | None:
+    pattern, unit = _STATED.get(kind, (None, Decimal(1)))
+    stated = pattern.findall(recording.body.decode()) if pattern is not None else []
+    return (Decimal(stated[-1]) * unit).quantize(Decimal("1e-12")) if stated else None
+
+
 def independent_cost(rates: Rates, kind: str, model: str, row: Json, recording: Recording) -> Decimal | None:
     """Return what the row must cost; None when it must be unpriced."""
-    stated = _STATED_COST.findall(recording.body.decode()) if kind in _STATE_COSTS else []
-    if stated:
-        return Decimal(stated[-1]).quantize(Decimal("1e-12"))
+    if (stated := _stated(kind, recording)) is not None:
+        return stated
     if row["usage_source"] == "unknown":
         return None
     used = _used(row, recording)

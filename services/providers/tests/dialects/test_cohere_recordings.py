@@ -75,7 +75,7 @@ def assert_error_and_usage(recording: Recording, reader: AnswerReader) -> None:
         )
 
 
-@pytest.mark.requirement("S24", "L-29", "B-10", "P-7")
+@pytest.mark.requirement("S26", "L-29", "B-10", "P-7")
 @pytest.mark.parametrize("recording", CHATS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Recording, cut: str) -> None:
@@ -92,7 +92,7 @@ def test_recorded_answer_comes_out_as_expected_in_neutral_form(recording: Record
     assert list(reader.unknown_finish_reasons) == []
 
 
-@pytest.mark.requirement("S24", "P-7")
+@pytest.mark.requirement("S26", "P-7")
 @pytest.mark.parametrize("recording", CHATS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_answer_passes_through_unchanged_for_its_own_clients(recording: Recording, cut: str) -> None:
@@ -146,7 +146,7 @@ def test_blocks_of_other_providers_are_left_out() -> None:
     assert json.loads(call.body)["messages"][1] == {"role": "assistant", "content": "Hello"}
 
 
-@pytest.mark.requirement("S24", "S34")
+@pytest.mark.requirement("S26", "S34")
 @pytest.mark.parametrize("recording", VECTORS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_vectors_come_out_in_order(recording: Recording, cut: str) -> None:

@@ -72,6 +72,10 @@ def test_numbers_are_bounded_before_they_are_converted() -> None:
 
     assert [whole_number(number) for number in huge] == [None, None, 0, None, None]
     assert [usd_text(number) for number in huge] == [None, None, "0", None, None]
+    # ticks of xAI: 57,462,500 are more than half a cent, and a million dollars are the most
+    assert [usd_text(ticks, unit="0.0000000001") for ticks in (57_462_500, 1, 10**16, 10**16 + 1)] == [
+        "0.0057462500", "0.0000000001", "1000000.0000000000", None,
+    ]  # fmt: skip
     assert [unix_seconds(value) for value in (1.5, huge[0], -3, "x", True)] == [1, 0, 0, 0, 0]
     assert whole_number(10**12) == 10**12
     assert whole_number(10**12 + 1) is None

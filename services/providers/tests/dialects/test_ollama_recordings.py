@@ -62,7 +62,7 @@ def assert_usage(recording: Recording, into: AnswerReader) -> None:
 
 
 @on_recordings
-@pytest.mark.requirement("S26", "P-8", "P-9", "L-29", "B-10")
+@pytest.mark.requirement("S16", "P-8", "P-9", "L-29", "B-10")
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_chat_comes_out_as_expected(recording: Recording, cut: str) -> None:
@@ -84,7 +84,7 @@ def test_recorded_chat_comes_out_as_expected(recording: Recording, cut: str) -> 
 
 
 @on_recordings
-@pytest.mark.requirement("S26", "P-10")
+@pytest.mark.requirement("S16", "P-10")
 @pytest.mark.parametrize("recording", ANSWERS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_chat_passes_untouched_to_a_client_of_the_same_dialect(recording: Recording, cut: str) -> None:
@@ -104,7 +104,7 @@ def test_recorded_chat_passes_untouched_to_a_client_of_the_same_dialect(recordin
 
 
 @on_recordings
-@pytest.mark.requirement("S26", "P-10")
+@pytest.mark.requirement("S16", "P-10")
 @pytest.mark.parametrize("recording", TEXTS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_completion_passes_untouched(recording: Recording, cut: str) -> None:

@@ -58,7 +58,7 @@ def chunk(text: str | None = "", *, finish: str | None = None, index: int = 0, *
 
 
 @on_recordings
-@pytest.mark.requirement("S26", "P-4", "P-9", "P-10", "L-5")
+@pytest.mark.requirement("S27", "P-4", "P-9", "P-10", "L-5")
 @pytest.mark.parametrize("recording", TEXTS, ids=lambda r: r.id)
 @on_every_cut
 def test_recorded_completion_comes_out_well_formed_and_as_expected(recording: Recording, cut: str) -> None:

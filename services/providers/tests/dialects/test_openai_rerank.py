@@ -46,7 +46,7 @@ def read(reader: OrderReader, body: bytes) -> Pieces:
 
 
 @on_recordings
-@pytest.mark.requirement("S26", "P-10")
+@pytest.mark.requirement("S20", "P-10")
 @pytest.mark.parametrize("recording", [r for r in RECORDED if r.status == 200], ids=lambda r: r.id)
 def test_recorded_order_comes_out_in_both_forms(recording: Recording) -> None:
     expected = recording.expected

@@ -137,6 +137,7 @@ class UsagePointers(FactTable, frozen=True, kw_only=True):
         cache_write_1h: of what `cache_write` finds, the tokens that were written for an hour.
         billed_input, billed_output: what is charged, where that differs from what was counted (Cohere).
         search_units: what rerank is charged by.
+        cost_unit: dollars that the number at `cost` counts, as text.
         rest_is_reasoning: what the total counts beyond input and output are thoughts that nothing else counts (Gemini
             behind its OpenAI-compatible endpoint); they are billed as output.
     """
@@ -159,6 +160,7 @@ class UsagePointers(FactTable, frozen=True, kw_only=True):
     output_audio: tuple[str, ...] = ()
     output_image: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()
+    cost_unit: str = "1"
     rest_is_reasoning: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 # A thousand times the longest prompt there is (ten million tokens, 2026-11) for each of a hundred choices, and small
 # enough for sums of counts to fit into 64 bits everywhere.
@@ -13,6 +13,8 @@ _MOST_USD = 10**6
 # A double written in decimals has at most 17 digits behind its leading zeros.
 _MOST_DECIMALS = 60
 _MOST_DIGITS_OF_TEXT = 15
+# More digits than any amount has that is taken: nothing is rounded.
+_EXACT = Context(prec=2 * _MOST_DECIMALS)
 
 
 def exact_number(text: str) -> object:
@@ -42,12 +44,20 @@ def unix_seconds(value: object) -> int:
     return int(_bounded(value, MOST_COUNTED) or 0)
 
 
-def usd_text(value: object) -> str | None:
-    """Return an amount as decimal text with every digit, None for what is no amount of at most a million dollars."""
-    bounded = _bounded(value, _MOST_USD)
+def usd_text(value: object, *, unit: str = "1") -> str | None:
+    """Return an amount in dollars as decimal text with every digit.
+
+    Args:
+        unit: dollars that the value counts.
+
+    Returns:
+        None for what is no amount of at most a million dollars.
+    """
+    dollars = Decimal(unit)
+    bounded = _bounded(value, int(_MOST_USD / dollars))
     if bounded is None or isinstance(bounded, float):
         return None
-    amount = Decimal(bounded)
+    amount = _EXACT.multiply(Decimal(bounded), dollars)
     exponent = amount.as_tuple().exponent
     return format(amount, "f") if isinstance(exponent, int) and exponent >= -_MOST_DECIMALS else None
 

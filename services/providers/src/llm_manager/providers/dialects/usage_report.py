@@ -41,7 +41,7 @@ def read_report(
     is_whole = is_whole and (units is not None or usage.input_total > 0) and not _holds_odd_counts(pointers, report)
     source = UsageSource.PROVIDER if is_whole else UsageSource.ESTIMATED
     billed = _billed(pointers, report, usage)
-    return UsageReport(usage, source, raw, _cost(pointers.cost, answer), billed)
+    return UsageReport(usage, source, raw, _cost(pointers, answer), billed)
 
 
 def counts_nothing(pointers: UsagePointers, raw: bytes) -> bool:
@@ -115,15 +115,15 @@ def _share(total: int, details: Iterable[tuple[str, ...]], report: object) -> tu
     return (*parts, total)
 
 
-def _cost(pointers: tuple[str, ...], answer: bytes) -> str | None:
-    if not pointers or not answer:
+def _cost(pointers: UsagePointers, answer: bytes) -> str | None:
+    if not pointers.cost or not answer:
         return None
-    if not any(pointer.rpartition(".")[2].encode() in answer for pointer in pointers):
+    if not any(pointer.rpartition(".")[2].encode() in answer for pointer in pointers.cost):
         # Reading every number of an embedding as a Decimal, for a cost that is not there, took 0.25 ms (2026-11-28).
         return None
     document = EXACT_DECODER.decode(answer)
-    for pointer in pointers:
-        amount = usd_text(find(document, (pointer,)))
+    for pointer in pointers.cost:
+        amount = usd_text(find(document, (pointer,)), unit=pointers.cost_unit)
         if amount is not None:
             return amount
     return None

@@ -29,4 +29,4 @@ def report_of(facts: Facts, raw: bytes, *, response: bytes) -> UsageReport | Non
     Args:
         response: the answer around it, where the facts look for the cost.
     """
-    return read_report(replace(_POINTERS, cost=facts.usage.cost), raw, answer=response)
+    return read_report(replace(_POINTERS, cost=facts.usage.cost, cost_unit=facts.usage.cost_unit), raw, answer=response)
