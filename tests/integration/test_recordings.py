@@ -173,7 +173,7 @@ async def rows(run: Run) -> dict[str, Json]:
     return found
 
 
-@pytest.mark.requirement("L-1", "L-8", "T-3")
+@pytest.mark.requirement("L-1", "L-8", "T-3", "S97")
 async def test_ledger_holds_the_expected_usage_of_every_recording(run: Run, rows: dict[str, Json]) -> None:
     wrong: dict[str, str] = {}
     for played in run.played:

@@ -59,12 +59,16 @@ def turns(*messages: Message, model: str = "m", policy: Policy | None = None) ->
     return body_of(ChatInput(messages=messages), model=model, policy=policy)["messages"]
 
 
-@pytest.mark.requirement("S24")
+@pytest.mark.requirement("S26")
 @pytest.mark.parametrize(
     ("message", "written"),
     [
         (Message(role="system", parts=(Text(text="Be brief."),)), [{"role": "system", "content": "Be brief."}]),
-        (Message(role="user", parts=(Text(text="a"), Text(text="b"))), [{"role": "user", "content": "ab"}]),
+        (
+            Message(role="user", parts=(Text(text="a"), Text(text="b"))),
+            [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}],
+        ),
+        (Message(role="user", parts=(Text(text=""),)), [{"role": "user", "content": ""}]),
         (
             Message(role="user", parts=(Text(text="See"), Media(mime_type="image/png", data=b"\x01", detail="low"))),
             [
@@ -141,7 +145,7 @@ def test_what_is_written_is_what_the_sdk_takes() -> None:
     [
         ({"sampling": Sampling(n=2)}, "n"),
         ({"sampling": Sampling(logprobs=True, top_logprobs=2)}, "top_logprobs"),
-        ({"sampling": Sampling(reasoning_effort="high")}, "reasoning_effort"),
+        ({"sampling": Sampling(reasoning_effort="medium")}, "reasoning_effort"),
         ({"tools": TOOLS, "tool_choice": ToolChoice(parallel=False)}, "parallel_tool_calls"),
         ({"native_tools": (OpaqueBlock(dialect="anthropic_messages", json=b"{}"),)}, "tools"),
         ({"extension": b'{"logit_bias":{"1":2}}'}, "logit_bias"),
@@ -209,6 +213,7 @@ def test_thoughts_that_should_be_hidden_are_refused_where_there_are_some() -> No
             },
         ),
         (Sampling(reasoning_effort="none"), {"thinking": {"type": "disabled"}}),
+        (Sampling(reasoning_effort="high"), {"thinking": {"type": "enabled"}}),
         (Sampling(reasoning_budget=0), {"thinking": {"type": "disabled"}}),
         (
             Sampling(reasoning_effort="high", reasoning_budget=500),

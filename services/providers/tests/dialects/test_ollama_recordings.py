@@ -12,6 +12,7 @@ import pytest
 
 from llm_manager.core.deltas import Logprobs
 from llm_manager.core.errors import UpstreamProtocolError, UpstreamRefused, UpstreamUnavailable
+from llm_manager.core.estimates import size_of
 from llm_manager.core.facts import load_facts
 from llm_manager.core.usage import UsageSource
 from llm_manager.providers.dialects.ollama_chat.answer import OllamaChatReader
@@ -120,8 +121,8 @@ def test_recorded_completion_passes_untouched(recording: Recording, cut: str) ->
     assert_usage(recording, text)
     assert text.response_model == recording.expected["model"]
     assert text.native_finish_reason == recording.expected["finish_reason"]
-    assert text.written.text == {0: len(recording.expected["text"])}
-    assert sum(text.written.reasoning.values()) == len(recording.expected["reasoning_text"])
+    assert text.written.text == {0: size_of(recording.expected["text"])}
+    assert sum(text.written.reasoning.values()) == size_of(recording.expected["reasoning_text"])
 
 
 @on_recordings

@@ -40,14 +40,58 @@ def written(
     ("parts", "content"),
     [
         ((Text(text="left"), PICTURE, Text(text="right")), "left\nright"),
-        ((PICTURE, Text(text="a"), Text(text="b")), "ab"),
+        ((PICTURE, Text(text="a"), Text(text="b")), "a\nb"),
+        ((Text(text="a\n"), Text(text=""), Text(text="b")), "a\nb"),
+        ((Text(text="a "), Text(text="b"), PICTURE, Text(text=" c")), "a b\n c"),
         ((Refusal(text="I will not."),), "I will not."),
     ],
 )
-def test_texts_stay_apart_where_a_picture_stood_between_them(parts: tuple[Part, ...], content: str) -> None:
+def test_texts_stay_apart(parts: tuple[Part, ...], content: str) -> None:
     body, _ = written(Message(role="user", parts=parts))
 
     assert body["messages"][0]["content"] == content
+
+
+def test_what_the_model_said_goes_on_where_it_was_cut() -> None:
+    body, _ = written(Message(role="assistant", parts=(Text(text="The sky "), Text(text="is blue."))))
+
+    assert body["messages"][0]["content"] == "The sky is blue."
+
+
+def results_of(*names: str) -> list[Message]:
+    given = [ToolResult(tool_call_id=name, parts=(Text(text=name),)) for name in names]
+    return [Message(role="tool", parts=(result,)) for result in given]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (("c", "b", "a"), ["a", "b", "c", "Be brief."]),
+        (("b", "a"), ["a", "b", "Be brief."]),
+        # nobody knows whose the last one is
+        (("b", "a", "other"), ["b", "Be brief.", "a", "other"]),
+    ],
+)
+def test_results_stand_behind_their_calls_in_the_order_of_these(given: tuple[str, ...], shown: list[str]) -> None:
+    calls = tuple(ToolCall(id=name, name="gauge", arguments="{}") for name in "abc")
+    first, *rest = results_of(*given)
+    middle = Message(role="system", parts=(Text(text="Be brief."),))
+    body, _ = written(Message(role="assistant", parts=calls), first, middle, *rest)
+
+    assert [message["content"] for message in body["messages"][1:]] == shown
+
+
+def test_pictures_that_tools_found_are_shown_by_a_user() -> None:
+    calls = tuple(ToolCall(id=name, name="shot", arguments="{}") for name in "ab")
+    seen = Message(role="tool", parts=(ToolResult(tool_call_id="a", parts=(Text(text="here"), PICTURE)),))
+    body, _ = written(Message(role="assistant", parts=calls), seen, *results_of("b"))
+
+    _, *rest = body["messages"]
+    assert [(message["role"], message["content"], message.get("images")) for message in rest] == [
+        ("tool", "here", None),
+        ("tool", "b", None),
+        ("user", "", ["eA=="]),
+    ]
 
 
 def test_id_that_is_used_again_names_the_tool_of_its_own_turn() -> None:

@@ -11,6 +11,7 @@ import pytest
 from openai.types import Completion
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter, UpstreamRefused, UpstreamUnavailable
+from llm_manager.core.estimates import size_of
 from llm_manager.core.facts import Facts, load_facts
 from llm_manager.core.usage import Usage, UsageSource
 from llm_manager.providers.dialects.openai_completions.dialect import OpenAiCompletions
@@ -87,7 +88,7 @@ def test_recorded_completion_comes_out_well_formed_and_as_expected(recording: Re
     assert differences(answer_of_reading(reading), expected) == []
     assert_usage(recording, into)
     assert (into.response_model, into.native_finish_reason) == (expected["model"], expected["finish_reason"])
-    assert sum(into.written.text.values()) == sum(map(len, expected.get("choices_text") or [expected["text"]]))
+    assert sum(into.written.text.values()) == sum(map(size_of, expected.get("choices_text") or [expected["text"]]))
 
 
 def assert_usage(recording: Recording, into: AnswerReader) -> None:

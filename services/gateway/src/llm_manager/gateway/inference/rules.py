@@ -9,16 +9,13 @@ from typing import Literal
 import msgspec
 
 from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
+from llm_manager.core.estimates import tokens_of
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.profile import ModelProfile
 
 Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
-
-# A rule of thumb that OpenAI states for English text; used only where no report exists, and marked as an estimate.
-# Source: https://help.openai.com/en/articles/4936856, read on 2026-11-24.
-CHARACTERS_PER_TOKEN = 4
 
 
 class NativeBody(msgspec.Struct, frozen=True):
@@ -135,11 +132,6 @@ class Outcome(msgspec.Struct, frozen=True):
     response_model: str = ""
     warnings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-
-
-def tokens_of(characters: int) -> int:
-    """Estimate the tokens of a text from its length, rounded up."""
-    return math.ceil(characters / CHARACTERS_PER_TOKEN)
 
 
 def estimated_report(*, input_characters: int, output_characters: int) -> UsageReport:

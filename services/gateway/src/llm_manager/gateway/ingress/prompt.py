@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from llm_manager.gateway.inference.rules import CHARACTERS_PER_TOKEN
+from llm_manager.core.estimates import CHARACTERS_PER_TOKEN, size_of
 
 # Keys under which some dialect keeps what the model reads. Pictures, files and signatures are under none of them.
 _READ = frozenset(
@@ -28,7 +28,7 @@ def prompt_characters(body: bytes) -> int:
 
 def _characters(value: object) -> int:
     if isinstance(value, str):
-        return len(value)
+        return size_of(value)
     if isinstance(value, int) and not isinstance(value, bool):
         # the texts of embeddings and legacy completions may be given as token numbers
         return CHARACTERS_PER_TOKEN

@@ -10,11 +10,12 @@ import grpc.aio
 from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2, inference_service_pb2, inference_service_pb2_grpc
 from llm_manager.contracts.usage.v1 import event_pb2
 from llm_manager.core.errors import AuthenticationFailed, InvalidRequest
+from llm_manager.core.estimates import size_of, tokens_of
 from llm_manager.core.ids import uuid7
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http.edge import Drain
-from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation, tokens_of
+from llm_manager.gateway.inference.rules import Call, Caller, EncodedInput, Operation
 from llm_manager.gateway.inference.run import Run
 from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.ingress.decoding import MAX_MODEL_CHARACTERS
@@ -200,9 +201,10 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
 
 def _characters(chat: chat_pb2.ChatInput) -> int:
     parts = [part for message in chat.messages for part in message.parts]
-    said = sum(len(part.text) + len(part.tool_call.arguments) + len(part.tool_result.content) for part in parts)
-    said += sum(len(piece.text) for part in parts for piece in part.tool_result.parts)
-    return said + sum(len(tool.name) + len(tool.description) + len(tool.parameters) for tool in chat.tools)
+    texts = [text for part in parts for text in (part.text, part.tool_call.arguments, part.tool_result.content)]
+    texts += [piece.text for part in parts for piece in part.tool_result.parts]
+    texts += [text for tool in chat.tools for text in (tool.name, tool.description)]
+    return sum(map(size_of, texts)) + sum(len(tool.parameters) for tool in chat.tools)
 
 
 async def _chunks(run: Run) -> AsyncIterator[infer_pb2.Chunk]:

@@ -1,8 +1,6 @@
 """Counts where the provider gave none: cancelled streams, cut streams, servers without usage (known-failures L-25).
 
-Rule: four characters are a token, rounded up, for the prompt as a whole and for each choice. It is the rule of thumb
-of OpenAI's page "What are tokens" (English text; read 2026-11); the event says `estimated`, so nobody takes it for a
-count.
+The prompt as a whole and each choice are rounded up; the event says `estimated`, so nobody takes it for a count.
 """
 
 from __future__ import annotations
@@ -13,25 +11,24 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from llm_manager.core.estimates import size_of, tokens_of
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
-
-CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(slots=True)
 class Written:
-    """Characters of an answer, by choice: text (tool calls and refusals included) and reasoning."""
+    """Sizes of an answer, by choice: text (tool calls and refusals included) and reasoning."""
 
     text: dict[int, int] = field(default_factory=dict[int, int])
     reasoning: dict[int, int] = field(default_factory=dict[int, int])
 
-    def add_text(self, choice: int, characters: int) -> None:
-        """Count visible characters."""
-        self.text[choice] = self.text.get(choice, 0) + characters
+    def add_text(self, choice: int, text: str) -> None:
+        """Count what is visible."""
+        self.text[choice] = self.text.get(choice, 0) + size_of(text)
 
-    def add_reasoning(self, choice: int, characters: int) -> None:
-        """Count reasoning characters."""
-        self.reasoning[choice] = self.reasoning.get(choice, 0) + characters
+    def add_reasoning(self, choice: int, text: str) -> None:
+        """Count reasoning."""
+        self.reasoning[choice] = self.reasoning.get(choice, 0) + size_of(text)
 
     @property
     def characters(self) -> int:
@@ -40,11 +37,6 @@ class Written:
 
     def __bool__(self) -> bool:
         return any(self.text.values()) or any(self.reasoning.values())
-
-
-def tokens_of(characters: int) -> int:
-    """Return the estimate for one text."""
-    return -(-characters // CHARACTERS_PER_TOKEN)
 
 
 def estimated_report(prompt_characters: int, written: Written) -> UsageReport:
@@ -85,7 +77,7 @@ _NOT_TEXT = frozenset({"image_url", "input_audio", "file", "data", "url", "image
 def characters_in(value: object) -> int:
     """Return the characters of every text of a JSON value; media, roles and ids are not text."""
     if isinstance(value, str):
-        return len(value)
+        return size_of(value)
     if isinstance(value, Mapping):
         # Any: a JSON document has any shape until it is looked at.
         table = cast("Mapping[str, Any]", value)

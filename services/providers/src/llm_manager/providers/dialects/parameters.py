@@ -90,8 +90,9 @@ def extension_table(facts: Facts, extension: bytes, *, policy: Policy) -> dict[s
     table = {name: value for name, value in object_fields(extension).items() if bytes(value) != b"null"}
     if "*" in known:
         return table
-    for name in table.keys() - set(known):
-        _meet(facts, name, policy)
+    for name in table:
+        if name not in known:
+            _meet(facts, name, policy)
     return {name: value for name, value in table.items() if name in known}
 
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llm_manager.core.estimates import tokens_of
 from llm_manager.core.facts import Dialect
 from llm_manager.core.messages import ChatInput
-from llm_manager.gateway.inference.rules import Call, NativeBody, tokens_of
+from llm_manager.gateway.inference.rules import Call, NativeBody
 from llm_manager.gateway.ingress.anthropic import schemas
 from llm_manager.gateway.ingress.anthropic.answer import Answer
 from llm_manager.gateway.ingress.anthropic.events import PING, MessageEvents, failure_event, native_event

@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llm_manager.core.errors import InvalidRequest
+from llm_manager.core.estimates import tokens_of
 from llm_manager.core.facts import Dialect
 from llm_manager.core.messages import EmbeddingsInput
 from llm_manager.core.usage import UsageSource
 from llm_manager.gateway.errors import Headers
-from llm_manager.gateway.inference.rules import Call, NativeBody, tokens_of
+from llm_manager.gateway.inference.rules import Call, NativeBody
 from llm_manager.gateway.ingress.asking import Asked, WholeAnswer, admitted, caller_of, json_response
 from llm_manager.gateway.ingress.decoding import decode
 from llm_manager.gateway.ingress.gemini import schemas

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llm_manager.core.errors import InvalidRequest, UpstreamProtocolError
+from llm_manager.core.estimates import size_of, tokens_of
 from llm_manager.core.facts import Dialect
 from llm_manager.core.messages import CountTokensInput
-from llm_manager.gateway.inference.rules import NativeBody, tokens_of
+from llm_manager.gateway.inference.rules import NativeBody
 from llm_manager.gateway.ingress.asking import Asked, admitted, caller_of, json_response
 from llm_manager.gateway.ingress.openai.schemas import SECURED
 from llm_manager.gateway.ingress.responses import schemas
@@ -145,7 +146,7 @@ def _count(tokens: int) -> bytes:
 
 def _estimated(asked: Asked, text: str) -> dict[str, object]:
     """Estimate a usage that nobody knows, where the dialect has no word for that."""
-    said = counts(tokens_of(asked.input_characters()), tokens_of(len(text)), cached=0, cache_write=0, reasoning=0)
+    said = counts(tokens_of(asked.input_characters()), tokens_of(size_of(text)), cached=0, cache_write=0, reasoning=0)
     return {**said, "is_estimated": True}
 
 

@@ -29,7 +29,7 @@ def beginning_of(block: OpenBlock, new_id: NewId, written: Written) -> list[Delt
     """Return what a block says as it begins; a whole one says everything."""
     if block.number is not None:
         start = ToolCallStart(index=block.number, id=block.head.id or new_id(), name=block.head.name or "")
-        written.add_text(0, len(start.name))
+        written.add_text(0, start.name)
         arguments = bytes(block.head.input) if is_said(block.head.input) else b""
         return [start, *_arguments(block, "" if arguments in _NO_INPUT else arguments.decode(), written)]
     return [*_text(block.head.text, written), *_reasoning(block.head.thinking, written)]
@@ -63,19 +63,19 @@ def endings_of(blocks: Blocks, meaning: FinishMeaning, native_reason: str) -> li
 def _text(text: str | None, written: Written) -> list[Delta]:
     if not text:
         return []
-    written.add_text(0, len(text))
+    written.add_text(0, text)
     return [TextDelta(text=text)]
 
 
 def _reasoning(text: str | None, written: Written) -> list[Delta]:
     if not text:
         return []
-    written.add_reasoning(0, len(text))
+    written.add_reasoning(0, text)
     return [ReasoningDelta(text=text)]
 
 
 def _arguments(block: OpenBlock, fragment: str, written: Written) -> list[Delta]:
     if not fragment or block.number is None:
         return []
-    written.add_text(0, len(fragment))
+    written.add_text(0, fragment)
     return [ToolCallArguments(index=block.number, fragment=fragment)]

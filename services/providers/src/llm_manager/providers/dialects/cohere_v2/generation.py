@@ -14,6 +14,9 @@ from llm_manager.providers.dialects.policy import Policy
 
 # Cohere has no word for `auto`: it is what happens without one (cohere 5, `V2ChatRequestToolChoice`).
 _CHOICES = {"required": "REQUIRED", "named": "REQUIRED", "none": "NONE"}
+# Cohere's own OpenAI-compatible API takes this effort and none, and says them as thinking that is enabled or disabled
+# (docs.cohere.com/docs/compatibility-api, read on 2026-11-29).
+_FULL_EFFORT = "high"
 
 
 def sampling_fields(facts: Facts, sampling: Sampling, *, model: str, policy: Policy) -> Json:
@@ -40,10 +43,12 @@ def _thinking(facts: Facts, sampling: Sampling, policy: Policy) -> Json:
         return {"type": "disabled"}
     if budget is not None:
         return {"type": "enabled", "token_budget": budget}
-    if effort:
-        policy.out_of_range(facts, "reasoning_effort", limit="'none', or a number of tokens", used="enabled")
-        return {"type": "enabled"}
-    return {}
+    if not effort:
+        return {}
+    if effort != _FULL_EFFORT:
+        limit = f"'none', {_FULL_EFFORT!r}, or a number of tokens"
+        policy.out_of_range(facts, "reasoning_effort", limit=limit, used=_FULL_EFFORT)
+    return {"type": "enabled"}
 
 
 def tool_fields(facts: Facts, request: ChatInput, policy: Policy) -> Json:

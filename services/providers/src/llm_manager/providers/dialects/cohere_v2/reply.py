@@ -65,16 +65,16 @@ class Reply:
         if part is None:
             part = self._parts[index] = Part(kind, raw=None if kind in (TEXT, THINKING) else raw)
         if block.text:
-            self.written.add_text(0, len(block.text))
+            self.written.add_text(0, block.text)
         if block.thinking:
-            self.written.add_reasoning(0, len(block.thinking))
+            self.written.add_reasoning(0, block.thinking)
         part.pieces.append((block.thinking if part.kind == THINKING else block.text) or "")
         return block
 
     def add_plan(self, text: str) -> None:
         """Take more of the plan that the model makes before it calls tools."""
         self.plan.append(text)
-        self.written.add_text(0, len(text))
+        self.written.add_text(0, text)
 
     def add_call(self, index: int | None, raw: msgspec.Raw) -> tuple[OpenCall, bool, str]:
         """Take a call, or more of it; return it, whether it is new, and what was added to its arguments."""
@@ -84,7 +84,7 @@ class Reply:
         call, is_new = self.calls.place(index, part.id or "", name)
         call.name = call.name or name
         call.arguments.append(arguments)
-        self.written.add_text(0, len(name) + len(arguments))
+        self.written.add_text(0, name + arguments)
         return call, is_new, arguments
 
     def block(self) -> OpaqueBlock | None:

@@ -107,10 +107,11 @@ class _Writer:
 
 
 def _plain(content: list[Json]) -> str | list[Json]:
-    """Return text alone as text: models without vision refuse lists in some roles."""
-    if all(block["type"] == TEXT for block in content):
-        return "".join(block["text"] for block in content)
-    return content
+    """Return one text as text; several stay apart, which every role takes (recordings, cohere-chat-0e332ec590)."""
+    if not content:
+        return ""
+    first = content[0]
+    return first["text"] if len(content) == 1 and first["type"] == TEXT else content
 
 
 def _call(call: ToolCall) -> Json:

@@ -55,11 +55,11 @@ class Candidates:
         for raw in parts:
             part = PART.decode(raw)
             if part.text:
-                (self.written.add_reasoning if part.thought else self.written.add_text)(state.index, len(part.text))
+                (self.written.add_reasoning if part.thought else self.written.add_text)(state.index, part.text)
             if part.function_call is not None:
                 state.calls += 1
                 name = part.function_call.name or ""
-                self.written.add_text(state.index, len(name) + len(arguments_of(part.function_call)))
+                self.written.add_text(state.index, name + arguments_of(part.function_call))
         if is_said(candidate.grounding_metadata):
             grounding = bytes(candidate.grounding_metadata)
             # chunks without places come before and after the one that has them

@@ -154,10 +154,10 @@ class LineReader(ABC, Generic[L]):
     def _say_text(self, text: str | None, thinking: str | None, said: Pieces) -> None:
         if thinking:
             said.deltas.append(ReasoningDelta(text=thinking))
-            self.written.add_reasoning(0, len(thinking))
+            self.written.add_reasoning(0, thinking)
         if text:
             said.deltas.append(TextDelta(text=text))
-            self.written.add_text(0, len(text))
+            self.written.add_text(0, text)
 
 
 class OllamaChatReader(LineReader[ChatLine]):
@@ -175,7 +175,7 @@ class OllamaChatReader(LineReader[ChatLine]):
             call_id = "" if self._is_native else call.id or self._new_id()
             pieces.deltas.append(ToolCallStart(index=self._calls, id=call_id, name=name))
             pieces.deltas.append(ToolCallArguments(index=self._calls, fragment=arguments))
-            self.written.add_text(0, len(name) + len(arguments))
+            self.written.add_text(0, name + arguments)
             self._calls += 1
 
 

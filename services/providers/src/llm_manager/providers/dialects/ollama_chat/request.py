@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from llm_manager.core.estimates import CHARACTERS_PER_TOKEN
 from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, EmbeddingsInput
-from llm_manager.providers.dialects.estimate import CHARACTERS_PER_TOKEN, characters_in
+from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json, items
 from llm_manager.providers.dialects.ollama_chat.options import OUTSIDE, options_of, place
 from llm_manager.providers.dialects.ollama_chat.turns import messages_of

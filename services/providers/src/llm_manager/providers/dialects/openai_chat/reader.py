@@ -110,22 +110,22 @@ class ChatReader(ABC):
         content = message.content
         if type(content) is str:
             if content:
-                written.add_text(index, len(content))
+                written.add_text(index, content)
         elif content is not None:
             text, thinking, _ = split_content(content)
-            written.add_text(index, len(text))
-            written.add_reasoning(index, len(thinking))
+            written.add_text(index, text)
+            written.add_reasoning(index, thinking)
         reasoning = message.reasoning_content or message.reasoning
         if reasoning and isinstance(reasoning, str):
-            written.add_reasoning(index, len(reasoning))
+            written.add_reasoning(index, reasoning)
         if message.refusal:
-            written.add_text(index, len(message.refusal))
+            written.add_text(index, message.refusal)
         if message.tool_calls or message.function_call:
             state.has_calls = True
         for part in message.tool_calls or ():
             if part.function is not None:
                 arguments = part.function.arguments
-                written.add_text(index, len(part.function.name or "") + len(arguments_text(arguments)))
+                written.add_text(index, (part.function.name or "") + arguments_text(arguments))
 
     def _fail(self, error: LlmManagerError) -> None:
         self.error = self.error or error

@@ -120,7 +120,7 @@ class ChatStreamReader(ChatReader):
 
     def _repeat(self, said: str, event: str, pieces: Pieces) -> None:
         choice = self._repeats.choice
-        self._choices.written.add_text(choice, len(said))
+        self._choices.written.add_text(choice, said)
         if self._is_native:
             pieces.native.append(cut_null_usage(event.encode()))
         else:

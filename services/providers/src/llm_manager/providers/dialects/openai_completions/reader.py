@@ -38,7 +38,7 @@ class TextStreamReader(ChatStreamReader):
             self._identity.settle(self._new_id)
         for choice in chunk.choices or ():
             state = self._choices[place_of(choice.index)]
-            self._choices.written.add_text(state.index, len(native.text_of(choice)))
+            self._choices.written.add_text(state.index, native.text_of(choice))
             if choice.finish_reason:
                 failure = self._choices.close(state, choice)
                 if failure is not None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from llm_manager.core.estimates import CHARACTERS_PER_TOKEN
 from llm_manager.core.facts import Facts
-from llm_manager.providers.dialects.estimate import CHARACTERS_PER_TOKEN, characters_in
+from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json, items
 from llm_manager.providers.dialects.openai_chat.request import set_stream
 from llm_manager.providers.dialects.parameters import adapted, object_fields

@@ -148,7 +148,7 @@ class Output:
         if index in self._calls or not (is_known or is_whole) or not self._is_callable(item):
             return []
         number = self._calls[index] = len(self._calls)
-        self.written.add_text(0, len(item.name or ""))
+        self.written.add_text(0, item.name or "")
         return [ToolCallStart(index=number, id=item.call_id or self._new_id(), name=item.name or "")]
 
     def _is_callable(self, item: Item) -> bool:
@@ -171,9 +171,9 @@ class Output:
             return []
         self._said.setdefault((index, kind, place), []).append(text)
         if kind in ("summary", "reasoning"):
-            self.written.add_reasoning(0, len(text))
+            self.written.add_reasoning(0, text)
             return [ReasoningDelta(text=text)]
-        self.written.add_text(0, len(text))
+        self.written.add_text(0, text)
         match kind:
             case "text":
                 self._offsets.setdefault((index, place), self._characters)
