@@ -116,7 +116,7 @@ def test_all_means_every_kind() -> None:
 def test_unknown_kind_stops_the_start_and_names_the_known_ones() -> None:
     settings = load(ProvidersSettings, {f"{PREFIX}MASTER_KEY": KEY, f"{PREFIX}KINDS": "openai,opnai"})
 
-    with pytest.raises(SettingsError, match=r"unknown opnai; known are anthropic, azure, cohere, custom"):
+    with pytest.raises(SettingsError, match=r"unknown opnai; known are anthropic, azure, cerebras, cohere, custom"):
         settings.chosen(load_facts())
 
 

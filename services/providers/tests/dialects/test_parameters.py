@@ -136,6 +136,9 @@ def test_native_body_keeps_unknown_fields_and_replaces_model_and_stream(kind: st
     [
         ("groq", b'{"n":2}', "n"),
         ("groq", b'{"logprobs":true}', "logprobs"),
+        ("groq", b'{"presence_penalty":0.5}', "presence_penalty"),
+        ("groq", b'{"metadata":{"a":"b"}}', "metadata"),
+        ("mistral", b'{"functions":[]}', "functions"),
         ("mistral", b'{"logit_bias":{"1":1}}', "logit_bias"),
         ("together", b'{"parallel_tool_calls":false}', "parallel_tool_calls"),
         ("deepseek", b'{"n":2}', "n"),
@@ -151,7 +154,10 @@ def test_parameter_that_a_provider_lacks_is_refused_by_name(kind: str, body: byt
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [("groq", b'{"n":1,"logprobs":false,"top_logprobs":null}'), ("together", b'{"parallel_tool_calls":true}')],
+    [
+        ("groq", b'{"n":1,"logprobs":false,"top_logprobs":null,"frequency_penalty":0}'),
+        ("together", b'{"parallel_tool_calls":true}'),
+    ],
 )
 def test_parameter_with_the_value_that_means_nothing_is_left_out(kind: str, body: bytes) -> None:
     assert native_body_of(kind, body) == {"model": "m"}

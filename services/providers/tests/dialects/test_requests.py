@@ -9,6 +9,7 @@ import pytest
 from dialects import main_dialect
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
+from llm_manager.core.facts import load_facts
 from llm_manager.core.messages import (
     ChatInput,
     Media,
@@ -23,6 +24,8 @@ from llm_manager.core.messages import (
     ToolChoice,
     ToolResult,
 )
+from llm_manager.providers.dialects.openai_chat.conformity import concerns
+from llm_manager.providers.dialects.openai_chat.dialect import OpenAiChat
 from llm_manager.providers.dialects.policy import Policy
 
 HELLO = (Message(role="user", parts=(Text(text="Hello"),)),)
@@ -198,3 +201,126 @@ def test_reasoning_of_earlier_turns_goes_back_only_where_it_is_wanted() -> None:
     assert body_of("deepseek", ChatInput(messages=messages))["messages"][1]["reasoning_content"] == "hm"
     assert body_of("openrouter", ChatInput(messages=messages))["messages"][1]["reasoning"] == "hm"
     assert body_of("openai", ChatInput(messages=messages))["messages"][1] == {"role": "assistant", "content": "Hi"}
+
+
+def native_messages(kind: str, messages: list[dict[str, Any]], **asked: Any) -> tuple[dict[str, Any], Policy]:
+    policy = Policy()
+    body = json.dumps({"messages": messages, **asked}).encode()
+    call = OpenAiChat(load_facts()[kind], new_id=str).native_chat(body, model="m", is_stream=False, policy=policy)
+    return json.loads(call.body), policy
+
+
+SENT_BACK: dict[str, Any] = {
+    "role": "assistant",
+    "content": "one",
+    "refusal": None,
+    "annotations": [],
+    "reasoning_content": "hm",
+}
+ASKED = {"role": "user", "content": "go"}
+
+
+@pytest.mark.parametrize("kind", ["mistral", "groq"])
+def test_closed_schemas_get_no_field_that_only_an_answer_had(kind: str) -> None:
+    body, policy = native_messages(kind, [ASKED, SENT_BACK, {**ASKED, "name": "ann"}], safety_identifier="s")
+
+    assert body["messages"] == [ASKED, {"role": "assistant", "content": "one"}, ASKED]
+    assert (body.keys(), policy.dropped) == ({"messages", "model"}, ["safety_identifier", "name"])
+
+
+def test_refusal_of_an_earlier_turn_is_text_where_it_has_no_field() -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "refusal", "refusal": "no"}]
+    turns = [{"role": "assistant", "content": None, "refusal": "no"}, {"role": "assistant", "content": parts}, ASKED]
+    body, _ = native_messages("groq", [{**turns[1], "refusal": "never"}, *turns])
+
+    texts = [{"type": "text", "text": "one"}, {"type": "text", "text": "no"}]
+    assert [turn["content"] for turn in body["messages"]] == [
+        [*texts, {"type": "text", "text": "never"}], "no", texts, "go"
+    ]  # fmt: skip
+    assert all("refusal" not in turn for turn in body["messages"])
+
+
+CALLS: list[dict[str, Any]] = [
+    {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+    {"id": "3EpsLcLQ3", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+]
+
+
+def test_ids_of_calls_are_brought_into_mistral_s_form_and_stay_pairs() -> None:
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "x"} for call in CALLS]
+    native, _ = native_messages("mistral", [ASKED, {"role": "assistant", "content": "", "tool_calls": CALLS}, *results])
+    turns = (
+        *HELLO,
+        Message(role="assistant", parts=tuple(ToolCall(id=c["id"], name="f", arguments="{}") for c in CALLS)),
+        Message(role="tool", parts=tuple(ToolResult(tool_call_id=c["id"], parts=(Text(text="x"),)) for c in CALLS)),
+    )
+    neutral = body_of("mistral", ChatInput(messages=turns))
+
+    for body in (native, neutral):
+        ids = [call["id"] for call in body["messages"][1]["tool_calls"]]
+        assert ids == [turn["tool_call_id"] for turn in body["messages"][2:]]
+        assert (ids[1], ids[0].isalnum(), len(ids[0])) == ("3EpsLcLQ3", True, 9)
+
+
+def test_turns_stand_in_an_order_that_mistral_takes() -> None:
+    result = {"role": "tool", "tool_call_id": "3EpsLcLQ3", "content": "x"}
+    call = {"role": "assistant", "content": "", "tool_calls": CALLS[1:]}
+    last = {"role": "assistant", "content": "On"}
+    body, _ = native_messages(
+        "mistral", [{"role": "developer", "content": "Be kind"}, ASKED, call, result, ASKED, last]
+    )
+
+    assert body["messages"] == [
+        {"role": "system", "content": "Be kind"}, ASKED, call, result, {"role": "assistant", "content": "Ok."}, ASKED,
+        {**last, "prefix": True},
+    ]  # fmt: skip
+    assert native_messages("mistral", [ASKED, {**last, "prefix": False}])[0]["messages"][1]["prefix"] is False
+
+
+def test_documents_of_a_client_s_own_body_are_written_in_mistral_s_words() -> None:
+    files = [{"file_data": "data:application/pdf;base64,aGk=", "filename": "a.pdf"}, {"file_id": "f-1"}, {"new": "x"}]
+    content = [{"type": "file", "file": file} for file in files]
+    body, _ = native_messages("mistral", [{"role": "user", "content": content}])
+
+    assert body["messages"][0]["content"] == [
+        {"type": "document_url", "document_url": "data:application/pdf;base64,aGk=", "document_name": "a.pdf"},
+        {"type": "file", "file_id": "f-1"},
+        {"type": "file", "file": {"new": "x"}},
+    ]
+
+
+def test_tools_of_a_client_s_own_body_are_those_that_a_provider_knows() -> None:
+    tools = [{"type": "function", "function": {"name": name}} for name in ("a", "b")]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": tools[1:]}}
+    body, _ = native_messages("mistral", [ASKED], tools=tools, tool_choice=choice, response_format=None)
+
+    empty: dict[str, Any] = {"type": "object", "properties": {}}
+    assert body["tools"] == [{"type": "function", "function": {"name": "b", "parameters": empty}}]
+    assert (body["tool_choice"], "response_format" in body) == ("required", False)
+    with pytest.raises(UnsupportedParameter) as refused:
+        native_messages("groq", [ASKED], tools=[{"type": "custom", "custom": {"name": "sql"}}])
+    assert refused.value.param == "tools[0].type"
+
+
+@pytest.mark.parametrize("messages", ["'go'", "[1, 'x', null]", "[{'role': 1, 'content': {}, 'tool_calls': [1, {}]}]"])
+def test_conversation_of_an_odd_form_is_left_to_the_provider(messages: str) -> None:
+    said = json.loads(messages.replace("'", '"'))
+
+    assert native_messages("mistral", said)[0]["messages"] == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "is_looked_at"),
+    [
+        ("openai", b'{"messages":[{"role":"assistant","reasoning_content":"hm","refusal":null}]}', False),
+        ("together", b'{"messages":[{"role":"user","content":"Hello"}]}', False),
+        ("together", b'{"messages":[{"role":"assistant","refusal":"no"}]}', True),
+        ("groq", b'{"messages":[{"role":"user","content":"Hello"}],"tool_choice":null}', True),
+        ("groq", b'{"messages":[],"tools":[{"type":"custom"}]}', True),
+        ("mistral", b'{"messages":[{"role":"user","content":"Hello"}]}', True),
+    ],
+)
+def test_messages_are_looked_into_only_where_they_may_hold_what_has_another_word(
+    kind: str, body: bytes, is_looked_at: bool
+) -> None:
+    assert concerns(load_facts()[kind], body) is is_looked_at

@@ -212,6 +212,17 @@ def test_include_that_is_no_list_is_refused_by_name() -> None:
     assert raised.value.param == "include"
 
 
+def test_own_words_for_the_text_stand_beside_those_of_chats_and_replace_none() -> None:
+    form = ResponseFormat(kind="json_object")
+    options = options_of(response_format=form, extension=b'{"text":{"verbosity":"low"}}')
+
+    assert options == {"text": {"format": {"type": "json_object"}, "verbosity": "low"}}
+    for extension, param in ((b'{"text":{"format":{}}}', "text"), (b'{"text":1}', "text"), (b'{"input":"x"}', "input")):
+        with pytest.raises(InvalidRequest) as raised:
+            options_of(response_format=form, extension=extension)
+        assert raised.value.param == param
+
+
 @pytest.mark.parametrize(
     ("sampling", "include"),
     [

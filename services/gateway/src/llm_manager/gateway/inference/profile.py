@@ -130,6 +130,8 @@ _LIMITS = msgspec.json.Decoder(_Limits)
 
 def max_tokens_in(body: bytes) -> int | None:
     """Return the largest number of tokens that a body in OpenAI's dialect asks for, None where it names none."""
+    if b'"max_' not in body:
+        return None
     try:
         said = _LIMITS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -18,9 +18,11 @@ _ASK_FOR_NOTHING: Mapping[str, object] = {
     "response_format": {"type": "text"},
     "modalities": ["text"],
     "detail": "auto",
+    "logit_bias": {},
+    "metadata": {},
 }
 # Who asked stands in the ledger: the answer is the same one where the provider has no word for it.
-_END_USER = "user"
+_END_USER = frozenset({"user", "safety_identifier"})
 
 
 def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, ...], policy: Policy) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def adapted(facts: Facts, table: Mapping[str, Any], *, unsupported: tuple[str, .
 
 
 def _meet(facts: Facts, name: str, policy: Policy) -> None:
-    if name == _END_USER:
+    if name in _END_USER:
         policy.left_out(name)
     else:
         policy.unsupported(facts, name)

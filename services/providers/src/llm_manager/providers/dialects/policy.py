@@ -34,6 +34,10 @@ class Policy:
         if name not in self.dropped:
             self.dropped.append(name)
 
+    def added(self, what: str) -> None:
+        """Say that something was added without which the provider refuses the whole request."""
+        self._warn(f"added {what}")
+
     def out_of_range(self, facts: Facts, name: str, *, limit: str, used: object) -> None:
         """Meet a value that the provider does not take; the caller sends `used` instead.
 

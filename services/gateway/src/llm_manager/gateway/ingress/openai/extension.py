@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 # What the gateway itself acts on: it is not dropped, so it need not travel to a provider that has no word for it.
-_CONSUMED = frozenset({"model", "stream", "stream_options", "safety_identifier"})
+_CONSUMED = frozenset({"model", "stream", "stream_options"})
 # Values that ask for what happens anyway.
 _DEFAULTS: Mapping[str, frozenset[bytes]] = {
     "store": frozenset({b"false"}),

@@ -111,8 +111,9 @@ def extension_of(facts: Facts, extension: Mapping[str, msgspec.Raw], *, policy: 
         UnsupportedParameter: the provider cannot do what is asked, and the policy refuses.
     """
     written = adapted(facts, extension, unsupported=facts.parameters.unsupported, policy=policy)
-    if "user" in written:
-        written["metadata"] = {"user_id": written.pop("user")}
+    asked_by = [written.pop(name) for name in ("safety_identifier", "user") if name in written]
+    if asked_by:
+        written["metadata"] = {"user_id": asked_by[0]}
     if "service_tier" in written:
         asked = msgspec.json.decode(written.pop("service_tier"))
         tier = _TIERS.get(asked) if isinstance(asked, str) else None

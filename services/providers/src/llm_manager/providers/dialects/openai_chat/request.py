@@ -10,6 +10,7 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, EmbeddingsInput, RerankInput
 from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json
+from llm_manager.providers.dialects.openai_chat.conformity import concerns, conform
 from llm_manager.providers.dialects.openai_chat.options import options_of
 from llm_manager.providers.dialects.openai_chat.turns import Turns
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
@@ -24,7 +25,10 @@ _PURPOSE, _PURPOSE_OF_CLIENTS = "purpose", "input_type"
 
 def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
     """Write a chat that came in this dialect: model and stream are replaced, unknown fields stay as they are."""
-    fields = adapted(facts, object_fields(body), unsupported=facts.parameters.unsupported, policy=policy)
+    asked: Json = {**object_fields(body)}
+    if concerns(facts, body):
+        conform(facts, asked, policy)
+    fields = adapted(facts, asked, unsupported=facts.parameters.unsupported, policy=policy)
     fields["model"] = model
     set_stream(facts, fields, is_stream=is_stream)
     return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(fields), _prompt_of(fields))
@@ -49,6 +53,10 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
     messages = Turns.of(facts, request.messages, policy=policy)
     options = options_of(facts, request, policy=policy)
     body: Json = {"model": model, "messages": messages, **options}
+    if "tool_call_id" in facts.parameters.renamed:
+        # only what both ways into this dialect have in common is left to do: `Turns` knows the rest
+        body = {**object_fields(msgspec.json.encode(body))}
+        conform(facts, body, policy)
     set_stream(facts, body, is_stream=is_stream)
     return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(body), _prompt_of(body))
 

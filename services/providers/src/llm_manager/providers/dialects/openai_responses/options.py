@@ -12,6 +12,7 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.messages import ChatInput, ResponseFormat, Sampling, Tool, ToolChoice
 from llm_manager.providers.dialects.openai_responses.blocks import DIALECT
 from llm_manager.providers.dialects.parameters import adapted, extension_table, sampling_table
+from llm_manager.providers.dialects.pointers import raw_table
 from llm_manager.providers.dialects.policy import Policy
 
 # Any: JSON documents are built here
@@ -39,7 +40,7 @@ def options_of(facts: Facts, request: ChatInput, *, policy: Policy) -> Json:
 
     Raises:
         UnsupportedParameter: the provider cannot do what is asked, and the policy refuses.
-        InvalidRequest: `include` is no list of texts.
+        InvalidRequest: `include` is no list of texts, `text` no object, or something is said in both words.
     """
     sampling = request.sampling
     unsupported = (*_UNSUPPORTED, *facts.parameters.unsupported)
@@ -53,7 +54,10 @@ def options_of(facts: Facts, request: ChatInput, *, policy: Policy) -> Json:
     options = adapted(facts, table, unsupported=unsupported, policy=policy)
     if sampling.max_tokens is not None:
         options["max_output_tokens"] = sampling.max_tokens
+    if "input" in extension:
+        raise InvalidRequest("The conversation is in 'messages', and 'input' would replace it.", param="input")
     options |= prompt_options(facts, request, policy=policy, verbosity=extension.pop("verbosity", None))
+    options |= _with_own_text(options.get("text", {}), extension.pop("text", None))
     options["include"] = _include(sampling, extension.pop("include", None))
     return {"store": False, **options, **extension}
 
@@ -80,6 +84,17 @@ def prompt_options(facts: Facts, request: ChatInput, *, policy: Policy, verbosit
     if reasoning := _reasoning(facts, request.sampling, policy):
         options["reasoning"] = reasoning
     return options
+
+
+def _with_own_text(text: Json, own: msgspec.Raw | None) -> Json:
+    """Return `text` with what the client says in the words of responses themselves: neither replaces the other."""
+    try:
+        named = {} if own is None else raw_table(own)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest("'text' is no object.", param="text") from error
+    if twice := sorted(text.keys() & named.keys()):
+        raise InvalidRequest(f"'text.{twice[0]}' is said in two ways; send one of them.", param="text")
+    return {"text": {**text, **named}} if text or named else {}
 
 
 def _include(sampling: Sampling, asked: msgspec.Raw | None) -> list[str]:
