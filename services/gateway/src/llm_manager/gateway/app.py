@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
@@ -30,6 +31,7 @@ from llm_manager.gateway.ingress.openai.schemas import BEARER
 from llm_manager.gateway.ingress.responses.service import RESPONSES, StoredResponses
 from llm_manager.gateway.ingress.responses.store import ResponseStore
 from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
+from llm_manager.gateway.ingress.routing import LeanRoute
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, KnownCallers
@@ -48,6 +50,7 @@ from llm_manager.gateway.usage.client import UsageClient
 from llm_manager.gateway.usage.service import UsageReports
 from llm_manager.gateway.usage.store import NameStore
 from llm_manager.gateway.users import endpoints as users
+from llm_manager.gateway.users.endpoints import permissions_of
 from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.requests import Requester
@@ -60,6 +63,7 @@ from llm_manager.kit.sql import open_database
 from llm_manager.kit.sql_migrations import migrate
 
 _VERSION = "0.1.0"
+_FOR_EVERYBODY = frozenset({"/healthz"})
 _DESCRIPTION = "One API for every language model. The OpenAI SDKs work by changing base URL and API key."
 
 
@@ -122,11 +126,24 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
         app.hot = Cors(app.hot, origins=cors_origins)
         app.add_middleware(Cors, origins=cors_origins)
     for router in (*ROUTERS, keys.router, providers.router, usage.router, health.router):
+        refuse_open_doors(router)
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes
     for router in OPENAI_ROUTERS:
         app.include_router(router, prefix="/openai", include_in_schema=False)
     return app
+
+
+def refuse_open_doors(router: APIRouter) -> None:
+    """Refuse to serve what is neither guarded by a permission, nor by an API key (LeanRoute), nor meant for everybody.
+
+    Raises:
+        RuntimeError: there is such a route; the message names its path.
+    """
+    routes = [route for route in router.routes if isinstance(route, APIRoute) and not isinstance(route, LeanRoute)]
+    doors = [route.path for route in routes if route.path not in _FOR_EVERYBODY and not permissions_of(route)]
+    if doors:
+        raise RuntimeError(f"these routes name no permission (users.endpoints.Requires): {', '.join(doors)}")
 
 
 def openapi() -> dict[str, Any]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.keys.schemas import KeyBody, KeyList, KeyView, NewKeyView
 from llm_manager.gateway.keys.service import KeyInfo, KeyService
-from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
+from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, Requires
 
 KEYS: Built[KeyService] = Built("keys")
-router = APIRouter(prefix="/api/v1/keys", tags=["Keys"], dependencies=[Depends(admin)], responses=ADMIN_RESPONSES)
+router = APIRouter(
+    prefix="/api/v1/keys",
+    tags=["Keys"],
+    dependencies=[Depends(Requires(Permission.KEYS_MANAGE))],
+    responses=ADMIN_RESPONSES,
+)
 
 
 @router.get("")

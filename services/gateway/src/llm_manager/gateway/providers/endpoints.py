@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.providers.schemas import ProviderList, ProviderView
 from llm_manager.gateway.providers.service import ProviderInfo, ProviderService
-from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
+from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, Requires
 
 PROVIDERS: Built[ProviderService] = Built("providers")
-router = APIRouter(
-    prefix="/api/v1/providers", tags=["Providers"], dependencies=[Depends(admin)], responses=ADMIN_RESPONSES
-)
+router = APIRouter(prefix="/api/v1/providers", tags=["Providers"], responses=ADMIN_RESPONSES)
 
 
-@router.get("")
+@router.get("", dependencies=[Depends(Requires(Permission.BASE_VIEW))])
 async def list_providers(request: Request) -> ProviderList:
     """List the providers, each with where it comes from, without credentials."""
     return ProviderList(data=[_view(info) for info in await PROVIDERS.of(request).list()])
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, dependencies=[Depends(Requires(Permission.PROVIDERS_MANAGE))])
 async def remove_provider(request: Request, name: str) -> Response:
     """Forget a provider that no variable gives any more, its credential included."""
     await PROVIDERS.of(request).remove(name)

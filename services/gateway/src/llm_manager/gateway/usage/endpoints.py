@@ -8,14 +8,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.usage.rules import EventPage, OrderBy, Range, TopBy
 from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
 from llm_manager.gateway.usage.service import UsageReports
-from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, admin
+from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, Requires
 
 REPORTS: Built[UsageReports] = Built("usage")
-router = APIRouter(prefix="/api/v1/usage", tags=["Usage"], dependencies=[Depends(admin)], responses=ADMIN_RESPONSES)
+router = APIRouter(
+    prefix="/api/v1/usage",
+    tags=["Usage"],
+    dependencies=[Depends(Requires(Permission.STATS_VIEW))],
+    responses=ADMIN_RESPONSES,
+)
 
 
 def _within(

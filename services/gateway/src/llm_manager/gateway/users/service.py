@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 
 from llm_manager.core.errors import AuthenticationFailed, GatewayRateLimited, StoreUnavailable
+from llm_manager.gateway.access.rules import ROLES, Role, Subject
 from llm_manager.gateway.users.checks import PasswordChecks
 from llm_manager.gateway.users.rules import Room, Throttle, peer_of
-from llm_manager.gateway.users.store import ADMIN_NAME, password_hash_of
+from llm_manager.gateway.users.store import ADMIN_NAME, Account, account_of
 from llm_manager.kit.sql import Database
 
 
@@ -42,10 +43,10 @@ class AdminDoor:
         self._good_mark = self._mark(ADMIN_NAME, password) if password else b""
         self._good_for = ""
         self._proving = asyncio.Lock()
-        self._password_hash: str | None = None
+        self._account: Account | None = None
 
-    async def enter(self, authorization: str | None, *, address: str) -> None:
-        """Check a header.
+    async def enter(self, authorization: str | None, *, address: str, request_id: str) -> Subject:
+        """Check a header and return who came in.
 
         Raises:
             AuthenticationFailed: missing or wrong.
@@ -59,34 +60,38 @@ class AdminDoor:
         peer, mark = peer_of(address), self._mark(name, password)
         # no await from here to the reservation: what comes at once is counted one by one
         if self._throttle.may_compare(peer) and hmac.compare_digest(self._good_mark, mark):
-            await self._prove(mark, password)
+            account = await self._prove(mark, password)
         else:
-            await self._try(peer, name, password)
+            account = await self._try(peer, name, password)
         self._throttle.let_in(peer)
+        permissions = ROLES[Role.SUPER_ADMIN]
+        return Subject("user", account.id, ADMIN_NAME, permissions, address=address, request_id=request_id)
 
-    async def _prove(self, mark: bytes, password: str) -> None:
+    async def _prove(self, mark: bytes, password: str) -> Account:
         """Check what was good before against the hash of now, once for each hash."""
-        password_hash = await self._current_hash()
+        account = await self._current_account()
+        password_hash = account.password_hash
         if self._good_for == password_hash:
-            return
+            return account
         async with self._proving:
             if not hmac.compare_digest(self._good_mark, mark):
                 raise _wrong()  # it was found out while this one waited
             if self._good_for == password_hash:
-                return
+                return account
             if not await self._checks.is_good(password, password_hash, room=Room.KNOWN):
                 self._good_mark = b""
                 raise _wrong()
             self._good_for = password_hash
+        return account
 
-    async def _try(self, peer: str, name: str, password: str) -> None:
+    async def _try(self, peer: str, name: str, password: str) -> Account:
         room, wait = self._throttle.room(peer), self._throttle.reserve(peer)
         if wait > 0:
             raise GatewayRateLimited("Too many failed log-ins; wait before the next one.", retry_after_seconds=wait)
         try:
-            password_hash = await self._current_hash()
+            account = await self._current_account()
             # checked also for an unknown name, so that names cannot be told by time
-            is_good = await self._checks.is_good(password, password_hash, room=room)
+            is_good = await self._checks.is_good(password, account.password_hash, room=room)
         except (GatewayRateLimited, StoreUnavailable):
             # nothing was checked; who leaves meanwhile has cost a check and stays counted
             self._throttle.give_back(peer)
@@ -94,20 +99,21 @@ class AdminDoor:
         if not (is_good and name == ADMIN_NAME):
             raise _wrong()
         self._throttle.give_back(peer)
-        self._good_mark, self._good_for = self._mark(name, password), password_hash
+        self._good_mark, self._good_for = self._mark(name, password), account.password_hash
+        return account
 
     def _mark(self, name: str, password: str) -> bytes:
         return hashlib.blake2b(f"{name}\0{password}".encode(), key=self._salt, digest_size=32).digest()
 
-    async def _current_hash(self) -> str:
+    async def _current_account(self) -> Account:
         try:
-            self._password_hash = await password_hash_of(self._database, ADMIN_NAME)
+            self._account = await account_of(self._database, ADMIN_NAME)
         except StoreUnavailable:
-            if self._password_hash is None:
+            if self._account is None:
                 raise
-        if self._password_hash is None:
+        if self._account is None:
             raise AuthenticationFailed("The user admin is switched off; set LLM_MANAGER_GATEWAY_ADMIN_PASSWORD.")
-        return self._password_hash
+        return self._account
 
 
 def _wrong() -> AuthenticationFailed:

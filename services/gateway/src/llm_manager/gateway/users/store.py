@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -26,15 +27,23 @@ def is_password(password: str, password_hash: str) -> bool:
         return False
 
 
-async def password_hash_of(database: Database, name: str) -> str | None:
-    """Return the hash of an enabled user, None when there is none.
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is needed to let a person in."""
+
+    id: str
+    password_hash: str
+
+
+async def account_of(database: Database, name: str) -> Account | None:
+    """Return the account of an enabled user, None when there is none.
 
     Raises:
         StoreUnavailable: the database does not answer.
     """
     async with database.session(read_only=True) as session:
         row = await session.scalar(select(User).where(User.name == name, User.is_enabled))
-        return row.password_hash if row is not None else None
+        return Account(row.id, row.password_hash) if row is not None else None
 
 
 async def ensure_admin(session: AsyncSession, password: str | None) -> None:
