@@ -211,5 +211,5 @@ async def test_the_migrations_make_what_the_tables_say(start: Any, tmp_path: Pat
     async with start():
         pass
     async with open_database(f"sqlite+aiosqlite:///{tmp_path}/gateway.db") as database, database.engine.connect() as c:
-        found = await c.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), tables.Table.metadata))
+        found = await c.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), tables.Base.metadata))
     assert found == []

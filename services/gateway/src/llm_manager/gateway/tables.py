@@ -30,9 +30,14 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Table(DeclarativeBase):
-    """What every row has. `revision` grows with every update, so that late news can be told from new ones."""
+class Base(DeclarativeBase):
+    """Every table of the control-plane database."""
 
+
+class Table(Base):
+    """What every row of a resource has. `revision` grows with every update: late news can be told from new ones."""
+
+    __abstract__ = True
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=uuid7)
     revision: Mapped[int] = mapped_column(nullable=False)
     is_enabled: Mapped[bool] = mapped_column(default=True)
