@@ -16,6 +16,9 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
+from llm_manager.gateway.audit import endpoints as audit
+from llm_manager.gateway.audit.service import Audit
+from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
@@ -125,7 +128,7 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
         # around the edge, so that pages can read errors too
         app.hot = Cors(app.hot, origins=cors_origins)
         app.add_middleware(Cors, origins=cors_origins)
-    for router in (*ROUTERS, keys.router, providers.router, usage.router, health.router):
+    for router in (*ROUTERS, keys.router, providers.router, audit.router, usage.router, health.router):
         refuse_open_doors(router)
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes
@@ -218,9 +221,11 @@ async def _build(
         known_callers=KnownCallers(pepper=pepper),
     )
     PARTS.put(app, parts)
-    keys.KEYS.put(app, KeyService(KeyStore(database), catalogue, pepper=pepper))
+    trail = AuditStore(database)
+    audit.AUDIT.put(app, Audit(trail))
+    keys.KEYS.put(app, KeyService(KeyStore(database, trail), catalogue, pepper=pepper))
     known = ProviderService(
-        ProviderStore(database, box), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
+        ProviderStore(database, box, trail), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
     )
     providers.PROVIDERS.put(app, known)
     usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack), NameStore(database)))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from llm_manager.core.errors import NotFound
 from llm_manager.core.ids import ApiKey, hash_api_key, new_api_key
+from llm_manager.gateway.access.rules import Subject
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.keys.store import KeyStore
 
@@ -48,7 +49,7 @@ class KeyService:
             KeyInfo(row.id, row.name, row.app.name, row.created_at, row.revoked_at) for row in await self._store.list()
         ]
 
-    async def create(self, *, name: str, app: str) -> NewKey:
+    async def create(self, subject: Subject, *, name: str, app: str) -> NewKey:
         """Make a key.
 
         Raises:
@@ -57,18 +58,18 @@ class KeyService:
         """
         key = self._make()
         row, record = await self._store.insert(
-            key.id, name=name, app_name=app, key_hash=hash_api_key(key.token, pepper=self._pepper)
+            subject, key.id, name=name, app_name=app, key_hash=hash_api_key(key.token, pepper=self._pepper)
         )
         await self._catalogue.publish([record])
         return NewKey(KeyInfo(row.id, row.name, app, row.created_at, None), key.token)
 
-    async def revoke(self, key_id: str) -> None:
+    async def revoke(self, subject: Subject, key_id: str) -> None:
         """Revoke a key; revoking it again changes nothing.
 
         Raises:
             NotFound: there is no such key.
         """
-        record = await self._store.revoke(key_id)
+        record = await self._store.revoke(subject, key_id)
         if record is None:
             raise NotFound(f"There is no key {key_id[:40]!r}; GET /api/v1/keys lists them.")
         await self._catalogue.publish([record])

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from llm_manager.core.errors import Conflict, NotFound
 from llm_manager.core.facts import Facts
+from llm_manager.gateway.access.rules import Subject
 from llm_manager.gateway.catalogue.environment import Origin, Wanted, origin, variables_kept, variables_now
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import kept_in
@@ -65,7 +66,7 @@ class ProviderService:
         """Return every provider that can be used, by name."""
         return [self._info(row, models) for row, models in await self._store.list()]
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, subject: Subject, name: str) -> None:
         """Forget a provider that is only kept from an earlier start, its credential included.
 
         Raises:
@@ -78,7 +79,7 @@ class ProviderService:
         info = self._info(row, 0)
         if info.origin is not Origin.KEPT:
             raise Conflict(f"The provider {name!r} cannot be removed. {self._why_not(info)}")
-        await self._store.forget(name, await self._asked(without=row.kind))
+        await self._store.forget(subject, name, await self._asked(without=row.kind))
         await self._catalogue.refresh()
 
     def _why_not(self, info: ProviderInfo) -> str:

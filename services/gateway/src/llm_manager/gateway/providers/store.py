@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
+from llm_manager.gateway.access.rules import Subject
+from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.catalogue.environment import Wanted
 from llm_manager.gateway.catalogue.store import EnvironmentStore
 from llm_manager.gateway.tables import ENVIRONMENT, Configuration, Provider
@@ -16,8 +18,9 @@ from llm_manager.kit.sql import Database
 class ProviderStore:
     """One transaction per call. Every method raises StoreUnavailable when the database does not answer."""
 
-    def __init__(self, database: Database, box: SecretBox) -> None:
+    def __init__(self, database: Database, box: SecretBox, audit: AuditStore) -> None:
         self._database = database
+        self._audit = audit
         self._environment = EnvironmentStore(box)
 
     async def list(self) -> Sequence[tuple[Provider, int]]:
@@ -37,12 +40,16 @@ class ProviderStore:
         async with self._database.session(read_only=True) as session:
             return await session.scalar(select(Provider).where(Provider.name == name, Provider.is_enabled))
 
-    async def forget(self, name: str, rest: Wanted) -> None:
+    async def forget(self, subject: Subject, name: str, rest: Wanted) -> None:
         """Delete what the environment once gave a provider, and bring everything else of it to `rest`."""
         async with self._database.session() as session:
             kept = (Provider.name == name, Provider.managed_by == ENVIRONMENT)
             row = await session.scalar(select(Provider).where(*kept))
             if row is not None:
+                said = {"name": row.name, "kind": row.kind}
+                await self._audit.add(
+                    session, subject, "deleted", resource="providers", resource_id=row.name, before=said
+                )
                 row.is_enabled, row.credential, row.base_url, row.profile = False, None, "", None
                 await session.flush()
                 await self._environment.apply(session, rest)
