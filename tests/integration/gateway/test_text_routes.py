@@ -118,7 +118,7 @@ async def test_a_completion_of_a_model_that_chats_is_read_by_the_sdk(place: Plac
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (15, 7, 22)
     asked = place.asked
     assert (asked.chat.messages[0].parts[0].text, asked.chat.sampling.max_tokens) == ("Once", 5)
-    assert (asked.attribution.end_user, asked.chat.extension) == ("ann", b"")
+    assert (asked.attribution.end_user, asked.chat.extension) == ("ann", b'{"user":"ann"}')
 
 
 @pytest.mark.requirement("L-5", "P-5")
