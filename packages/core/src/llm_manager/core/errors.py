@@ -14,6 +14,7 @@
     │   ├── MethodNotAllowed             405  method_not_allowed
     │   ├── RequestTimedOut              408  request_timeout
     │   ├── Conflict                     409  conflict
+    │   ├── PreconditionFailed           412  precondition_failed
     │   ├── BodyTooLarge                 413  request_too_large
     │   └── UnsupportedMediaType         415  unsupported_media_type
     ├── RequestCancelled                 499  cancelled
@@ -177,6 +178,12 @@ class Conflict(RequestError):
     """The thing is not in a state that allows this."""
 
     code, http_status, grpc_status = "conflict", 409, "FAILED_PRECONDITION"
+
+
+class PreconditionFailed(RequestError):
+    """The thing was changed since the caller read it; read it again, and change that."""
+
+    code, http_status, grpc_status = "precondition_failed", 412, "FAILED_PRECONDITION"
 
 
 class BodyTooLarge(RequestError):

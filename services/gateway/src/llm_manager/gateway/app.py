@@ -16,6 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
+from llm_manager.gateway.apps import endpoints as apps
+from llm_manager.gateway.apps.service import APPS, AppService
 from llm_manager.gateway.audit import endpoints as audit
 from llm_manager.gateway.audit.service import Audit
 from llm_manager.gateway.audit.store import AuditStore
@@ -46,6 +48,7 @@ from llm_manager.gateway.probing.store import ProfileStore
 from llm_manager.gateway.providers import endpoints as providers
 from llm_manager.gateway.providers.service import ProviderService
 from llm_manager.gateway.providers.store import ProviderStore
+from llm_manager.gateway.resources.store import ResourceStore
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
@@ -128,7 +131,7 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
         # around the edge, so that pages can read errors too
         app.hot = Cors(app.hot, origins=cors_origins)
         app.add_middleware(Cors, origins=cors_origins)
-    for router in (*ROUTERS, keys.router, providers.router, audit.router, usage.router, health.router):
+    for router in (*ROUTERS, apps.router, keys.router, providers.router, audit.router, usage.router, health.router):
         refuse_open_doors(router)
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes
@@ -223,6 +226,7 @@ async def _build(
     PARTS.put(app, parts)
     trail = AuditStore(database)
     audit.AUDIT.put(app, Audit(trail))
+    apps.APPS.put(app, AppService(ResourceStore(database, trail, APPS), catalogue))
     keys.KEYS.put(app, KeyService(KeyStore(database, trail), catalogue, pepper=pepper))
     known = ProviderService(
         ProviderStore(database, box, trail), catalogue, asked=bootstrap.asked, facts=facts, environ=environ

@@ -56,6 +56,7 @@ class App(Table):
 
     __tablename__ = "apps"
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    description: Mapped[str] = mapped_column(String(2000), default="", server_default="")
 
 
 class Key(Table):

@@ -110,7 +110,8 @@ async def load(
         yield records
 
 
-def _app(row: App) -> AppRecord:
+def app_record(row: App) -> AppRecord:
+    """Return an app as it travels."""
     return AppRecord(id=row.id, revision=row.revision, is_enabled=row.is_enabled, name=row.name)
 
 
@@ -166,7 +167,7 @@ def _alias(row: Alias) -> AliasRecord:
 
 # Parents first, so that nobody sees a record before what it names. Any: each kind has a table of its own.
 RECORD_KINDS: tuple[RecordKind[Any], ...] = (
-    RecordKind(AppRecord, App, _app, App.id),
+    RecordKind(AppRecord, App, app_record, App.id),
     RecordKind(ProviderRecord, Provider, provider_record, Provider.name),
     RecordKind(
         ConfigurationRecord,

@@ -1,0 +1,39 @@
+"""What the routes of all resources have in common: how a page is asked for, and how a revision travels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Response
+
+from llm_manager.gateway.resources.rules import MOST_ROWS, Page, etag_of, expected_revision
+
+_LONGEST_CURSOR = 2_000
+
+
+def _page(
+    *,
+    limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
+    sort: Annotated[str, Query(max_length=50, description="A field; `-` in front for the other direction.")] = "name",
+    cursor: Annotated[str, Query(max_length=_LONGEST_CURSOR, description="`next_cursor` of the page before.")] = "",
+    search: Annotated[str, Query(max_length=200, description="Part of a name, whatever its case.")] = "",
+    is_enabled: Annotated[bool | None, Query(description="Only those that are, or that are not.")] = None,
+) -> Page:
+    return Page(limit=limit, sort=sort, cursor=cursor, search=search, is_enabled=is_enabled)
+
+
+def _revision(
+    if_match: Annotated[
+        str | None, Header(max_length=100, description="The ETag that was read; a change of a later one answers 412.")
+    ] = None,
+) -> int | None:
+    return expected_revision(if_match)
+
+
+Paged = Annotated[Page, Depends(_page)]
+Revision = Annotated[int | None, Depends(_revision)]
+
+
+def tag(response: Response, revision: int) -> None:
+    """Say which revision an answer shows."""
+    response.headers["etag"] = etag_of(revision)

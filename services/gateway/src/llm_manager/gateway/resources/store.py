@@ -1,0 +1,179 @@
+"""Reads rows of a resource page by page, and changes them together with what the audit tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_manager.core.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
+from llm_manager.gateway.access.rules import Subject
+from llm_manager.gateway.audit.rules import Json, changed_fields
+from llm_manager.gateway.audit.store import AuditStore
+from llm_manager.gateway.resources.rules import Page, Place, cursor_of, place_of
+from llm_manager.gateway.tables import Table
+from llm_manager.kit.sql import Database
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(Generic[T]):
+    """One resource: its table, what it is called, and what may be asked and told of it.
+
+    Args:
+        name: as in the address of the admin API, `apps`.
+        singular: for messages, `app`.
+        told: a row for the audit, without secrets, its name among it.
+        key: attribute by which people know a row, beside its id.
+        sorts: by what a list may be sorted, and the attribute that says it: a text. Ids are in the order in which rows
+            were made.
+    """
+
+    name: str
+    singular: str
+    table: type[T]
+    told: Callable[[T], Json]
+    key: str
+    sorts: Mapping[str, str]
+
+    # Any: which columns a table has, its type cannot say
+    def column(self, attribute: str) -> Any:
+        """Return a column of the table."""
+        return getattr(self.table, attribute)
+
+
+class ResourceStore(Generic[T]):
+    """Rows of one resource. Every method raises StoreUnavailable when the database does not answer."""
+
+    def __init__(self, database: Database, audit: AuditStore, declaration: Declaration[T]) -> None:
+        self._database = database
+        self._audit = audit
+        self._is = declaration
+
+    async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
+        """Return rows, and the cursor of the next page; empty on the last one.
+
+        Raises:
+            InvalidRequest: it cannot be sorted so, or the cursor is of another list.
+        """
+        query = self._filtered(page).where(*conditions)
+        name, is_reversed = page.sort.removeprefix("-"), page.sort.startswith("-")
+        if (attribute := self._is.sorts.get(name)) is None:
+            raise InvalidRequest(f"A list of {self._is.name} is sorted by {', '.join(self._is.sorts)}.", param="sort")
+        column, row_id = self._is.column(attribute), self._is.column("id")
+        if page.cursor:
+            place = place_of(page.cursor, sort=page.sort)
+            here, there = tuple_(column, row_id), tuple_(place.value, place.row_id)
+            query = query.where(here < there if is_reversed else here > there)
+        order = (column.desc(), row_id.desc()) if is_reversed else (column, row_id)
+        async with self._database.session(read_only=True) as session:
+            rows = list(await session.scalars(query.order_by(*order).limit(page.limit + 1)))
+        if len(rows) <= page.limit:
+            return rows, ""
+        last = rows[page.limit - 1]
+        return rows[: page.limit], cursor_of(Place(page.sort, getattr(last, attribute), last.id))
+
+    async def find(self, handle: str) -> T:
+        """Return a row by its id or its name.
+
+        Raises:
+            NotFound.
+        """
+        async with self._database.session(read_only=True) as session:
+            return await self._found(session, handle)
+
+    @asynccontextmanager
+    async def creating(self, subject: Subject, make: Callable[[], T]) -> AsyncGenerator[tuple[AsyncSession, T]]:
+        """Add a row, which the body may complete, and tell the audit.
+
+        Raises:
+            Conflict: there is one of this name.
+        """
+        row = make()
+        name = getattr(row, self._is.key)
+        try:
+            async with self._database.session() as session:
+                session.add(row)
+                yield session, row
+                await session.flush()
+                said = self._is.told(row)
+                await self._audit.add(
+                    session, subject, "created", resource=self._is.name, resource_id=row.id, after=said
+                )
+        except IntegrityError as error:
+            raise self._taken(name) from error
+
+    @asynccontextmanager
+    async def changing(
+        self, subject: Subject, handle: str, *, revision: int | None
+    ) -> AsyncGenerator[tuple[AsyncSession, T]]:
+        """Give a row to the body, which changes it, and tell the audit what became another; nothing if nothing did.
+
+        Args:
+            revision: the one that the change is meant for, None for whichever there is.
+
+        Raises:
+            NotFound, PreconditionFailed: it was changed meanwhile.
+            Conflict: there is another one of this name.
+        """
+        name = ""
+        try:
+            async with self._database.session() as session:
+                row = await self._found(session, handle, for_update=True)
+                if revision is not None and row.revision != revision:
+                    raise PreconditionFailed(
+                        f"The {self._is.singular} was changed meanwhile: it is at revision {row.revision}, not "
+                        f"{revision}; read it again."
+                    )
+                before = self._is.told(row)
+                yield session, row
+                # what fails forgets the row
+                name = getattr(row, self._is.key)
+                await session.flush()
+                await self._tell(session, subject, row, before)
+        except IntegrityError as error:
+            raise self._taken(name) from error
+
+    async def _tell(self, session: AsyncSession, subject: Subject, row: T, before: Json) -> None:
+        after = self._is.told(row)
+        if before != after:
+            old, new = changed_fields(before, after)
+            await self._audit.add(
+                session, subject, "changed", resource=self._is.name, resource_id=row.id, before=old, after=new
+            )
+
+    def _taken(self, name: str) -> Conflict:
+        return Conflict(
+            f"There is another {self._is.singular} named {name[:100]!r}; choose another name.", param=self._is.key
+        )
+
+    def _filtered(self, page: Page) -> Select[T]:
+        query = select(self._is.table)
+        if page.search:
+            name = self._is.column(self._is.key)
+            # SQLite knows upper and lower case of ASCII only: of other letters at least the very same are found
+            query = query.where(
+                or_(
+                    func.lower(name).contains(page.search.lower(), autoescape=True),
+                    name.contains(page.search, autoescape=True),
+                )
+            )
+        if page.is_enabled is not None:
+            query = query.where(self._is.column("is_enabled").is_(page.is_enabled))
+        return query
+
+    async def _found(self, session: AsyncSession, handle: str, *, for_update: bool = False) -> T:
+        row_id, name = self._is.column("id"), self._is.column(self._is.key)
+        # who calls a row by the id of another one gets the other one
+        query = select(self._is.table).where(or_(row_id == handle, name == handle))
+        query = query.order_by((row_id == handle).desc()).limit(1)
+        row = await session.scalar(query.with_for_update() if for_update else query)
+        if row is None:
+            raise NotFound(f"There is no {self._is.singular} {handle[:100]!r}; GET /api/v1/{self._is.name} lists them.")
+        return row
