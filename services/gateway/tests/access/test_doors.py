@@ -33,4 +33,5 @@ def test_what_is_guarded_by_a_permission_or_an_api_key_and_what_is_for_everybody
     of_a_whole_router = APIRouter(dependencies=[Depends(Requires(Permission.BASE_VIEW))])
     of_a_whole_router.get("/api/v1/things")(_endpoint)
     for router in (by_key, of_a_whole_router, health.router):
+        assert router.routes
         refuse_open_doors(router)

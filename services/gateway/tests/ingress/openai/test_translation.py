@@ -159,6 +159,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"reasoning_effort": "low", "reasoning": {"effort": "high"}}, "reasoning.effort"),
     ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 9, "token_budget": 8}}, "thinking.token_budget"),
     ({"thinking": {"type": "enabled", "budget_tokens": 9}, "reasoning": {"max_tokens": 8}}, "reasoning.max_tokens"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"messages": [{"role": "assistant"}]}, "messages[0].content"),
@@ -267,6 +268,7 @@ def test_a_tool_may_answer_with_a_picture() -> None:
         ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, Sampling(reasoning_effort="low")),
         ({"include_reasoning": False}, Sampling(shows_reasoning=False)),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, Sampling(reasoning_budget=1024)),
+        ({"thinking": {"type": "enabled", "token_budget": 500}}, Sampling(reasoning_budget=500)),
         ({"thinking": {"type": "disabled"}}, Sampling(reasoning_budget=0)),
     ],
 )

@@ -283,10 +283,11 @@ class ReasoningOptions(Strict, frozen=True):
 
 
 class Thinking(Strict, frozen=True):
-    """Reasoning in Anthropic's words, as clients of LiteLLM send them."""
+    """Reasoning in Anthropic's words, as clients of LiteLLM send them, or in Cohere's, which say `token_budget`."""
 
     type: Literal["enabled", "disabled", "adaptive"]
     budget_tokens: Positive | None = None
+    token_budget: Positive | None = None
     display: Literal["summarized", "omitted"] | None = None
 
 

@@ -189,9 +189,12 @@ def _effort_of(reasoning: wire.ReasoningOptions) -> str | None:
 def _budget_of(thinking: wire.Thinking | None) -> int | None:
     if thinking is None:
         return None
-    if thinking.type == "enabled" and thinking.budget_tokens is None:
+    budget = _agreed(
+        ("thinking.budget_tokens", thinking.budget_tokens), ("thinking.token_budget", thinking.token_budget)
+    )
+    if thinking.type == "enabled" and budget is None:
         raise InvalidRequest("thinking.budget_tokens is missing; it is required.", param="thinking.budget_tokens")
-    return 0 if thinking.type == "disabled" else thinking.budget_tokens
+    return 0 if thinking.type == "disabled" else budget
 
 
 def _is_shown(thinking: wire.Thinking | None) -> bool | None:
