@@ -47,12 +47,13 @@ def serving(answers: dict[str, tuple[int, bytes]]) -> Generator[FakeGateway]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(raw) if raw else None
             gateway.seen.append(Seen(self.command, self.path, self.headers.get("Authorization", ""), body))
-            status, payload = gateway.answers[f"{self.command} {self.path.split('?')[0]}"]
+            plain = f"{self.command} {self.path.split('?')[0]}"
+            status, payload = gateway.answers.get(f"{self.command} {self.path}") or gateway.answers[plain]
             self.send_response(status)
             self.end_headers()
             self.wfile.write(payload)
 
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - names that http.server looks for
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - names that http.server looks for
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             """Say nothing about requests."""

@@ -41,6 +41,14 @@ def test_anything_else_does_not(header: str | None) -> None:
     assert KEY.token[25:] not in caught.value.message
 
 
+def test_only_who_has_the_key_of_an_app_that_is_off_is_told_so() -> None:
+    off = Snapshot.of([RECORD], is_complete=True)
+    with pytest.raises(AuthenticationFailed, match=f"app of the API key {KEY.id} is switched off"):
+        _check(f"Bearer {KEY.token}", off)
+    with pytest.raises(AuthenticationFailed, match="unknown or revoked"):
+        _check(f"Bearer {KEY.token}", off, pepper=b"q" * 32)
+
+
 def test_a_known_id_with_another_secret_does_not_open() -> None:
     forged = KeyRecord(id=KEY.id, revision=1, app_id="a", name="k", hash="x" * 44)
     with pytest.raises(AuthenticationFailed):

@@ -68,6 +68,22 @@ def admin(data: DataDir, method: str, path: str, *, address: Address, **options:
         return answer.json() if answer.content else None
 
 
+def pages(data: DataDir, path: str, *, address: Address, **query: str | int | bool) -> Iterator[dict[str, Any]]:
+    """Yield every row of a list of the admin API, page by page.
+
+    Raises:
+        CommandError: as for `admin`.
+    """
+    cursor = ""
+    while True:
+        asked = {**query, **({"cursor": cursor} if cursor else {})}
+        page = admin(data, "GET", path, address=address, params=asked)
+        yield from page["data"]
+        cursor = page["next_cursor"]
+        if not cursor:
+            return
+
+
 def post(address: Address, path: str, *, key: str, body: Mapping[str, Any]) -> Any:
     """Call the OpenAI-compatible API and return the decoded answer.
 

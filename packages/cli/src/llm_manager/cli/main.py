@@ -16,6 +16,8 @@ from .commands import doctor as doctoring
 from .commands import down as stopping
 from .commands import installed, preflight, serve, up
 from .commands import status as looking
+from .commands.apps import apps_app
+from .commands.audit import audit_app
 from .commands.keys import keys_app
 from .commands.providers import providers_app
 from .commands.usage import usage_app
@@ -32,8 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(apps_app, name="apps")
 app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
+app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")
 
 PortOption = Annotated[

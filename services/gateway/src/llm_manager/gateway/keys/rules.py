@@ -24,7 +24,7 @@ def authenticate(authorization: str | None, snapshot: Snapshot, *, pepper: bytes
         authorization: the header as it came, None when it did not.
         is_current: whether changes of the catalogue reach this process; when not, an unknown key may be a new one.
     Raises:
-        AuthenticationFailed: no key, a mistyped, unknown or revoked one.
+        AuthenticationFailed: no key, a mistyped, unknown or revoked one, or one of an app that is switched off.
         StoreUnavailable: the key may be good, and nobody can tell now.
     """
     if not authorization:
@@ -41,6 +41,8 @@ def authenticate(authorization: str | None, snapshot: Snapshot, *, pepper: bytes
         return Caller(app_id=record.app_id, api_key_id=record.id)
     if record is None and not (snapshot.is_complete and is_current):
         raise StoreUnavailable("The API key cannot be checked right now; retry in a moment.", retry_after_seconds=1)
+    if record is not None and is_same:
+        raise AuthenticationFailed(f"The app of the API key {key.id} is switched off; ask who manages it.")
     raise AuthenticationFailed(f"The API key {key.id} is unknown or revoked. {_HOW}")
 
 
