@@ -32,7 +32,7 @@ async def test_keys_that_come_and_go_are_in_it_without_their_secret(admin: httpx
     await admin.delete(f"/api/v1/keys/{made['id']}")
     found = (await trail(admin, resource="keys", resource_id=made["id"]))["data"]
     told = [(entry["action"], entry["outcome"], entry["before"], entry["after"]) for entry in found]
-    said = {"name": "audited", "app": "default"}
+    said = {"name": "audited", "app": "default", "is_revoked": False}
     assert told == [("deleted", "done", said, None), ("created", "done", None, said)]
     assert {(entry["actor_name"], entry["request_id"], entry["address"]) for entry in found} == {
         ("admin", "req-audit", "127.0.0.1")

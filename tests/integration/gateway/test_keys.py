@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -39,7 +40,7 @@ async def test_a_key_is_shown_once_and_revoked_at_once(admin: httpx2.AsyncClient
 @pytest.mark.parametrize(
     ("body", "status", "code", "param"),
     [
-        ({"name": "bootstrap"}, 409, "conflict", None),
+        ({"name": "bootstrap"}, 409, "conflict", "name"),
         ({"name": "x", "app": "nowhere"}, 404, "not_found", "app"),
         ({}, 400, "invalid_request", "name"),
         ({"name": ""}, 400, "invalid_request", "name"),
@@ -72,3 +73,30 @@ async def test_an_api_key_does_not_open_the_admin_api(path: str, http: httpx2.As
 async def test_without_a_password_there_is_no_admin(start: Any) -> None:
     async with start(admin_password=None) as served, httpx2.AsyncClient(base_url=served.url) as client:
         assert (await client.get("/api/v1/keys", auth=("admin", ""))).status_code == 401
+
+
+async def test_keys_are_listed_page_by_page_newest_first_and_by_app(admin: httpx2.AsyncClient) -> None:
+    await admin.post("/api/v1/apps", json={"name": "paged"})
+    made = [(await admin.post("/api/v1/keys", json={"name": f"p{n}", "app": "paged"})).json()["id"] for n in range(5)]
+    await admin.delete(f"/api/v1/keys/{made[1]}")
+    query: dict[str, str | int] = {"app": "paged", "sort": "-created", "limit": 2}
+    seen: list[str] = []
+    while True:
+        page = (await admin.get("/api/v1/keys", params=query)).json()
+        seen += [key["id"] for key in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == made[::-1]
+    live = (await admin.get("/api/v1/keys", params={"app": "paged", "is_enabled": True})).json()["data"]
+    assert {key["id"] for key in live} == {*made} - {made[1]}
+    assert (await admin.get("/api/v1/keys", params={"app": "nowhere"})).json()["data"] == []
+    # the name of one that was revoked is free again
+    assert (await admin.post("/api/v1/keys", json={"name": "p1", "app": "paged"})).status_code == 201
+    assert (await admin.post("/api/v1/keys", json={"name": "p2", "app": "paged"})).status_code == 409
+
+
+async def test_a_cursor_that_holds_no_time_is_refused(admin: httpx2.AsyncClient) -> None:
+    cursor = base64.urlsafe_b64encode(b'["created","yesterday","k"]').decode().rstrip("=")
+    answer = await admin.get("/api/v1/keys", params={"sort": "created", "cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "cursor")

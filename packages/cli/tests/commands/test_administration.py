@@ -25,7 +25,10 @@ _TOTALS = {
 def test_a_key_is_made_shown_once_listed_and_revoked(invoke: Any, admin_header: str) -> None:
     answers = {
         "POST /api/v1/keys": (201, as_json(_KEY | {"api_key": "lm_live_new"})),
-        "GET /api/v1/keys": (200, as_json({"data": [_KEY, _KEY | {"revoked_at": "2026-11-25T00:00:00Z"}]})),
+        "GET /api/v1/keys": (
+            200,
+            as_json({"data": [_KEY, _KEY | {"revoked_at": "2026-11-25T00:00:00Z"}], "next_cursor": None}),
+        ),
         "DELETE /api/v1/keys/k1": (204, b""),
     }
     with serving(answers) as gateway:
@@ -42,7 +45,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(invoke: Any, admin_header: 
     assert json.loads(revoked.stdout) == {"id": "k1", "revoked": True}
     assert gateway.seen == [
         Seen("POST", "/api/v1/keys", admin_header, {"name": "laptop", "app": "default"}),
-        Seen("GET", "/api/v1/keys", admin_header, None),
+        Seen("GET", "/api/v1/keys?sort=-created", admin_header, None),
         Seen("DELETE", "/api/v1/keys/k1", admin_header, None),
     ]
 

@@ -40,8 +40,7 @@ from llm_manager.gateway.ingress.routing import LeanRoute
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, KnownCallers
-from llm_manager.gateway.keys.service import KeyService
-from llm_manager.gateway.keys.store import KeyStore
+from llm_manager.gateway.keys.service import KEYS, KeyService
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.gateway.probing.service import Prober
 from llm_manager.gateway.probing.store import ProfileStore
@@ -227,7 +226,7 @@ async def _build(
     trail = AuditStore(database)
     audit.AUDIT.put(app, Audit(trail))
     apps.APPS.put(app, AppService(ResourceStore(database, trail, APPS), catalogue))
-    keys.KEYS.put(app, KeyService(KeyStore(database, trail), catalogue, pepper=pepper))
+    keys.KEYS.put(app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=pepper))
     known = ProviderService(
         ProviderStore(database, box, trail), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
     )

@@ -40,11 +40,11 @@ def create(
 def list_keys(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """List the keys, without their secrets."""
     data = locate(data_dir)
-    answer = gateway.admin(data, "GET", "/keys", address=gateway.find(data, explicit=url))
+    rows = list(gateway.pages(data, "/keys", address=gateway.find(data, explicit=url), sort="-created"))
     if as_json:
-        print_json(answer)
+        print_json({"data": rows})
         return
-    print_table(_COLUMNS, [_row(key) for key in answer["data"]])
+    print_table(_COLUMNS, [_row(key) for key in rows])
 
 
 @keys_app.command("revoke")

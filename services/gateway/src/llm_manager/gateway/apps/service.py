@@ -25,7 +25,7 @@ APPS = Declaration(
     table=App,
     told=_told,
     key="name",
-    sorts={"name": "name", "created": "id"},
+    sorts={"name": "name", "created": "created_at"},
 )
 
 

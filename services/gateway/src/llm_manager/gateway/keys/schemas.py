@@ -31,9 +31,3 @@ class NewKeyView(KeyView):
     """A key just made; `api_key` is shown this once."""
 
     api_key: str = Field(examples=["lm_live_…"])
-
-
-class KeyList(BaseModel):
-    """Every key, newest first."""
-
-    data: list[KeyView]

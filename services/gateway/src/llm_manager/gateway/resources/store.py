@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.core.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
 from llm_manager.gateway.access.rules import Subject
-from llm_manager.gateway.audit.rules import Json, changed_fields
+from llm_manager.gateway.audit.rules import Action, Json, changed_fields
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.resources.rules import Page, Place, cursor_of, place_of
-from llm_manager.gateway.tables import Table
+from llm_manager.gateway.tables import Instant, Table
 from llm_manager.kit.sql import Database
 
 T = TypeVar("T", bound=Table)
@@ -30,9 +31,9 @@ class Declaration(Generic[T]):
         name: as in the address of the admin API, `apps`.
         singular: for messages, `app`.
         told: a row for the audit, without secrets, its name among it.
-        key: attribute by which people know a row, beside its id.
-        sorts: by what a list may be sorted, and the attribute that says it: a text. Ids are in the order in which rows
-            were made.
+        key: attribute that people call a row by; lists are searched in it.
+        sorts: by what a list may be sorted, and the attribute that says it: a text or a time.
+        is_found_by_key: no two rows have the same, so that one can be asked for by it as well as by its id.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Declaration(Generic[T]):
     told: Callable[[T], Json]
     key: str
     sorts: Mapping[str, str]
+    is_found_by_key: bool = True
 
     # Any: which columns a table has, its type cannot say
     def column(self, attribute: str) -> Any:
@@ -69,18 +71,23 @@ class ResourceStore(Generic[T]):
         column, row_id = self._is.column(attribute), self._is.column("id")
         if page.cursor:
             place = place_of(page.cursor, sort=page.sort)
-            here, there = tuple_(column, row_id), tuple_(place.value, place.row_id)
-            query = query.where(here < there if is_reversed else here > there)
+            value = _value_of(place, column)
+            further, behind = (column < value, row_id < place.row_id)
+            if not is_reversed:
+                further, behind = (column > value, row_id > place.row_id)
+            query = query.where(or_(further, and_(column == value, behind)))
         order = (column.desc(), row_id.desc()) if is_reversed else (column, row_id)
         async with self._database.session(read_only=True) as session:
             rows = list(await session.scalars(query.order_by(*order).limit(page.limit + 1)))
         if len(rows) <= page.limit:
             return rows, ""
         last = rows[page.limit - 1]
-        return rows[: page.limit], cursor_of(Place(page.sort, getattr(last, attribute), last.id))
+        said = getattr(last, attribute)
+        text = said.isoformat() if isinstance(said, datetime) else said
+        return rows[: page.limit], cursor_of(Place(page.sort, text, last.id))
 
     async def find(self, handle: str) -> T:
-        """Return a row by its id or its name.
+        """Return a row by its id, or by its name where that tells one.
 
         Raises:
             NotFound.
@@ -99,8 +106,9 @@ class ResourceStore(Generic[T]):
         name = getattr(row, self._is.key)
         try:
             async with self._database.session() as session:
-                session.add(row)
                 yield session, row
+                # not before: what the body looks up would write half a row
+                session.add(row)
                 await session.flush()
                 said = self._is.told(row)
                 await self._audit.add(
@@ -111,12 +119,13 @@ class ResourceStore(Generic[T]):
 
     @asynccontextmanager
     async def changing(
-        self, subject: Subject, handle: str, *, revision: int | None
+        self, subject: Subject, handle: str, *, revision: int | None = None, is_end: bool = False
     ) -> AsyncGenerator[tuple[AsyncSession, T]]:
         """Give a row to the body, which changes it, and tell the audit what became another; nothing if nothing did.
 
         Args:
             revision: the one that the change is meant for, None for whichever there is.
+            is_end: after this the row is of no more use: the audit calls it deleted.
 
         Raises:
             NotFound, PreconditionFailed: it was changed meanwhile.
@@ -136,17 +145,19 @@ class ResourceStore(Generic[T]):
                 # what fails forgets the row
                 name = getattr(row, self._is.key)
                 await session.flush()
-                await self._tell(session, subject, row, before)
+                await self._tell(session, subject, row, before, is_end=is_end)
         except IntegrityError as error:
             raise self._taken(name) from error
 
-    async def _tell(self, session: AsyncSession, subject: Subject, row: T, before: Json) -> None:
+    async def _tell(self, session: AsyncSession, subject: Subject, row: T, before: Json, *, is_end: bool) -> None:
         after = self._is.told(row)
-        if before != after:
-            old, new = changed_fields(before, after)
-            await self._audit.add(
-                session, subject, "changed", resource=self._is.name, resource_id=row.id, before=old, after=new
-            )
+        if before == after:
+            return
+        action: Action = "deleted" if is_end else "changed"
+        old, new = (before, None) if is_end else changed_fields(before, after)
+        await self._audit.add(
+            session, subject, action, resource=self._is.name, resource_id=row.id, before=old, after=new
+        )
 
     def _taken(self, name: str) -> Conflict:
         return Conflict(
@@ -170,10 +181,20 @@ class ResourceStore(Generic[T]):
 
     async def _found(self, session: AsyncSession, handle: str, *, for_update: bool = False) -> T:
         row_id, name = self._is.column("id"), self._is.column(self._is.key)
+        is_it = or_(row_id == handle, name == handle) if self._is.is_found_by_key else row_id == handle
         # who calls a row by the id of another one gets the other one
-        query = select(self._is.table).where(or_(row_id == handle, name == handle))
-        query = query.order_by((row_id == handle).desc()).limit(1)
-        row = await session.scalar(query.with_for_update() if for_update else query)
+        query = select(self._is.table).where(is_it).order_by((row_id == handle).desc()).limit(1)
+        row = await session.scalar(query.with_for_update(of=self._is.table) if for_update else query)
         if row is None:
             raise NotFound(f"There is no {self._is.singular} {handle[:100]!r}; GET /api/v1/{self._is.name} lists them.")
         return row
+
+
+def _value_of(place: Place, column: Any) -> str | datetime:
+    """Read the value of a cursor as the column has it."""
+    if not isinstance(column.type, Instant):
+        return place.value
+    try:
+        return datetime.fromisoformat(place.value)
+    except ValueError as error:
+        raise InvalidRequest("The cursor is not one of ours; begin again without it.", param="cursor") from error
