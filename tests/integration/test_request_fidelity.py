@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -37,6 +40,7 @@ class Providers:
 class Asked:
     providers: Providers
     client: httpx2.AsyncClient
+    data_dir: Path
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,7 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked
         client = await parts.enter_async_context(
             httpx2.AsyncClient(base_url=stack.base_url, headers=headers, timeout=30)
         )
-        yield Asked(providers, client)
+        yield Asked(providers, client, stack.data_dir)
 
 
 def every_golden() -> list[object]:
@@ -118,3 +122,30 @@ async def test_what_a_model_cannot_hold_is_refused_before_its_provider_is_asked(
     error = answer.json()["error"]
     assert (answer.status_code, error["param"]) == (400, "max_tokens"), error
     assert asked.providers.received == []
+
+
+@pytest.mark.requirement("B-14", "P-18")
+async def test_a_configuration_may_leave_out_what_its_provider_does_not_take(asked: Asked) -> None:
+    asked.providers.answers = answers_of("anthropic_messages")
+    with sqlite3.connect(asked.data_dir / "control-plane.db", timeout=10) as database:
+        database.execute(
+            "INSERT INTO configurations (id, revision, is_enabled, managed_by, created_at, updated_at, name,"
+            " provider_id, upstream_model, tags, adapts_parameters)"
+            " SELECT 'c-adapting', 1, 1, 'admin', created_at, updated_at, 'adapting', id, 'claude-sonnet-4-5', '{}', 1"
+            " FROM providers WHERE name = 'anthropic'"
+        )
+    body = {"model": "adapting", "messages": [{"role": "user", "content": "go"}], "seed": 7, "temperature": 1.5}
+    # the gateway looks into its database every 30 seconds
+    for _ in range(150):
+        if (await asked.client.get("/models/adapting")).status_code != 404:
+            break
+        await asyncio.sleep(0.4)
+    asked.providers.received.clear()
+    answer = await asked.client.post("/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    ((_, sent),) = asked.providers.received
+    assert ("seed" in sent, sent["temperature"]) == (False, 1.0)
+    assert answer.headers["x-llm-manager-dropped"] == "seed"
+    assert answer.headers["x-llm-manager-warning"] == "left out seed; temperature set to 1.0"
+    refused = await asked.client.post("/chat/completions", json={**body, "model": "anthropic/claude-sonnet-4-5"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "seed")

@@ -47,9 +47,10 @@ class ProviderStore:
             row = await session.scalar(select(Provider).where(*kept))
             if row is not None:
                 said = {"name": row.name, "kind": row.kind}
-                await self._audit.add(
-                    session, subject, "deleted", resource="providers", resource_id=row.name, before=said
-                )
                 row.is_enabled, row.credential, row.base_url, row.profile = False, None, "", None
                 await session.flush()
                 await self._environment.apply(session, rest)
+                # last, as everywhere: the end of the chain is locked behind the rows, so that two never wait in a ring
+                await self._audit.add(
+                    session, subject, "deleted", resource="providers", resource_id=row.name, before=said
+                )
