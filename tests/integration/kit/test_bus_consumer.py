@@ -183,9 +183,10 @@ async def test_a_sweep_that_finds_nothing_asks_no_second_time(stream: Stream, mo
         await until(lambda: len(asked) >= 5)
         lasted = loop.time() - started
 
-    # one sweep, then standing requests, each of which lasts
+    # one sweep, then standing requests, each of which lasts: one that does not would be asked again in milliseconds.
+    # A first one that ends early (0.41 s in all, seen once on a busy machine) is none of these.
     assert [b"no_wait" in payload for payload in asked].count(True) == 1
-    assert lasted > 0.5
+    assert lasted > 0.3
 
 
 async def test_what_was_not_acknowledged_comes_again(stream: Stream) -> None:
