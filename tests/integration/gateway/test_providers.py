@@ -56,7 +56,7 @@ async def test_a_kept_key_is_not_sent_to_a_new_address(start: Any) -> None:
     async with start(environ={"OPENAI_BASE_URL": "http://stranger/v1"}) as served:
         assert "openai" not in served.gateway.parts.catalogue.snapshot.providers
     async with start(environ={}) as served:
-        assert served.gateway.parts.catalogue.snapshot.providers["openai"].credential
+        assert served.gateway.parts.catalogue.snapshot.providers["openai"].credentials
 
 
 async def test_a_kept_provider_is_gone_for_good_when_it_is_removed(start: Any, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from llm_manager.gateway.catalogue.rules import (
 
 RECORDS = [
     AppRecord(id="a", revision=1, name="default"),
-    ProviderRecord(id="p1", revision=1, name="openai", kind="openai", credential=b"sealed"),
+    ProviderRecord(id="p1", revision=1, name="openai", kind="openai", credentials=(b"sealed",)),
     ProviderRecord(id="p2", revision=1, name="together", kind="together"),
     ProviderRecord(id="p3", revision=1, name="gone", kind="groq", is_enabled=False),
     ConfigurationRecord(id="c1", revision=1, name="gpt-4.1-mini", provider="openai", upstream_model="gpt-4.1-mini"),

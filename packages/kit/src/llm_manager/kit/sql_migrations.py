@@ -12,7 +12,8 @@ from typing import Literal
 
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy import URL, Connection, MetaData, make_url, text
+from sqlalchemy import URL, Connection, MetaData, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,11 +44,16 @@ async def migrate(
     """
     parsed = make_url(url)
     engine = make_engine(parsed, pool_size=1)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite:
+        event.listen(engine.sync_engine, "connect", _let_tables_be_copied)
     try:
         async with _only_one(parsed), engine.connect() as connection:
-            if parsed.get_backend_name() != "sqlite":
+            if not is_sqlite:
                 await _lock_postgresql(connection)
             await connection.run_sync(_run, str(script_location), direction, revision)
+            if is_sqlite:
+                await _check_foreign_keys(connection)
             await connection.commit()
     except (DBAPIError, OSError) as error:
         if is_outage(error):
@@ -77,6 +83,20 @@ def _run(connection: Connection, script_location: str, direction: str, revision:
         command.upgrade(config, revision or "head")
     else:
         command.downgrade(config, revision or "base")
+
+
+def _let_tables_be_copied(connection: DBAPIConnection, _: object) -> None:
+    # SQLite alters a table by copying it, and does not drop the old one while others refer to it; inside a transaction
+    # it cannot be told. Source: sqlite.org/lang_altertable.html, section 7, read 2026-11.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.close()
+
+
+async def _check_foreign_keys(connection: AsyncConnection) -> None:
+    broken = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
+    if broken:
+        raise RuntimeError(f"the migration left rows that refer to nothing, so it was undone: {broken[:5]}")
 
 
 async def _lock_postgresql(connection: AsyncConnection) -> None:

@@ -25,6 +25,8 @@ BUCKET_CLAIMS: Final = "claims"
 KEY_PRICE_BOOK: Final = "price_book"
 # What the envelope of a provider's credential is bound to, so that it opens as nothing else.
 CREDENTIAL_AAD: Final = b"provider-credential"
+# The same of a provider's own headers.
+HEADERS_AAD: Final = b"provider-headers"
 
 SUBJECTS_USAGE: Final = "llm.v1.usage.recorded.>"
 SUBJECTS_EVENTS: Final = "llm.v1.event.>"

@@ -14,10 +14,10 @@ from llm_manager.core.deltas import Model
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.ids import uuid7
-from llm_manager.gateway.catalogue.rules import ConfigurationRecord, ProviderRecord, Snapshot
+from llm_manager.gateway.catalogue.rules import ConfigurationRecord, ProviderRecord, Snapshot, target_of
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.inference.client import WorkerClient
-from llm_manager.gateway.inference.rules import Call, Caller, ModelsQuery, Target
+from llm_manager.gateway.inference.rules import Call, Caller, ModelsQuery
 
 log = structlog.stdlib.get_logger("gateway")
 
@@ -120,13 +120,7 @@ class ModelDirectory:
         call = Call(
             request_id=uuid7(),
             caller=caller,
-            target=Target(
-                provider=provider.name,
-                kind=provider.kind,
-                upstream_model="",
-                base_url=provider.base_url,
-                credential=provider.credential,
-            ),
+            target=target_of(provider, ""),
             operation="models",
             input=ModelsQuery(),
             requested_model="",

@@ -75,6 +75,20 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     hash: str
 
 
+class SealedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential of a provider.
+
+    Args:
+        envelope: sealed; only workers open it.
+        fingerprint: what may be shown of it, empty for what an earlier version sealed.
+    """
+
+    name: str
+    envelope: bytes
+    fingerprint: str = ""
+    is_enabled: bool = True
+
+
 class ProviderProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about a server whose kind leaves it open.
 
@@ -91,13 +105,25 @@ class ProviderProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderRecord(NamedRecord, frozen=True, kw_only=True):
-    """An upstream; `credential` is sealed, empty when it needs none."""
+    """An upstream.
+
+    Args:
+        credentials: those in use, sealed; empty when it needs none.
+        headers: a sealed JSON object, empty where there are none.
+        paths: by operation, where they differ from the kind's.
+        timeouts: milliseconds by the name of the limit, where they differ from the kind's.
+        is_trusted: whoever runs the platform gave the base URL, so that it may lead to a private address.
+    """
 
     prefix: ClassVar[str] = "provider"
     collection: ClassVar[str] = "providers"
     kind: str
     base_url: str = ""
-    credential: bytes = b""
+    credentials: tuple[bytes, ...] = ()
+    headers: bytes = b""
+    paths: dict[str, str] = {}
+    timeouts: dict[str, int] = {}
+    is_trusted: bool = False
     profile: ProviderProfile | None = None
 
     @property
@@ -226,11 +252,11 @@ class Snapshot:
         if configuration is not None:
             provider = self.providers.get(configuration.provider)
             if provider is not None:
-                return _target(provider, configuration.upstream_model, configuration)
+                return _configured(provider, configuration)
         name, separator, upstream_model = model.partition("/")
         provider = self.providers.get(name)
         if provider is not None and separator and upstream_model:
-            return _target(provider, upstream_model, None)
+            return target_of(provider, upstream_model)
         raise self.not_found(model)
 
     def not_found(self, model: str) -> ModelNotFound:
@@ -243,29 +269,38 @@ class Snapshot:
         return ModelNotFound(f"The model {shown!r} does not exist or your app may not use it. {hint}", param="model")
 
 
-def _target(provider: ProviderRecord, upstream_model: str, configuration: ConfigurationRecord | None) -> Target:
+def target_of(provider: ProviderRecord, upstream_model: str) -> Target:
+    """Return where a call to a model of a provider goes, without a configuration."""
     known = provider.known_profile
     probed = known.capabilities.get(upstream_model) if known is not None else None
-    target = Target(
+    return Target(
         provider=provider.name,
         kind=provider.kind,
         upstream_model=upstream_model,
         base_url=provider.base_url,
-        credential=provider.credential,
+        credentials=provider.credentials,
+        headers=provider.headers,
+        paths=provider.paths,
+        timeouts=provider.timeouts,
+        is_trusted=provider.is_trusted,
         dialects=known.dialects if known is not None else None,
         profile=ModelProfile(capabilities=None if probed is None else frozenset(probed)),
     )
-    if configuration is None:
-        return target
+
+
+def _configured(provider: ProviderRecord, configuration: ConfigurationRecord) -> Target:
+    target = target_of(provider, configuration.upstream_model)
     # what a person says about a model counts more than what was found out
-    abilities = configuration.capabilities if configuration.capabilities is not None else probed
+    abilities = target.profile.capabilities
+    if configuration.capabilities is not None:
+        abilities = frozenset(configuration.capabilities)
     return msgspec.structs.replace(
         target,
         configuration=configuration.name,
         tags=configuration.tags,
         adapts_parameters=configuration.adapts_parameters,
         profile=ModelProfile(
-            capabilities=None if abilities is None else frozenset(abilities),
+            capabilities=abilities,
             context_window=configuration.context_window,
             max_output_tokens=configuration.max_output_tokens,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,7 @@ from llm_manager.gateway.catalogue.rules import (
     KeyRecord,
     ProviderProfile,
     ProviderRecord,
+    SealedKey,
     kv_key_of,
 )
 from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
@@ -34,6 +35,9 @@ from llm_manager.kit.sql import Database
 log = structlog.stdlib.get_logger("gateway")
 
 T = TypeVar("T", bound=Table)
+# The name of a provider's key where nobody names it.
+FIRST_KEY = "default"
+_SHOWN_END, _LONG_ENOUGH = 4, 20
 # What the event loop turns into objects at once: some milliseconds of each.
 _STAMPS_AT_ONCE, _ROWS_AT_ONCE = 500, 100
 
@@ -123,16 +127,31 @@ def key_record(row: Key) -> KeyRecord:
     )
 
 
+def sealed_keys(row: Provider) -> tuple[SealedKey, ...]:
+    """Return the credentials of a provider, those that are switched off included."""
+    # a row that was never written has none yet
+    return msgspec.convert(row.credentials or (), tuple[SealedKey, ...])
+
+
+def set_sealed_keys(row: Provider, keys: Iterable[SealedKey]) -> None:
+    """Give a provider its credentials."""
+    row.credentials = [msgspec.to_builtins(key) for key in keys]
+
+
 def provider_record(row: Provider) -> ProviderRecord:
     """Return a provider as it travels."""
     return ProviderRecord(
         id=row.id,
         revision=row.revision,
-        is_enabled=row.is_enabled,
+        is_enabled=row.is_enabled and row.archived_at is None,
         name=row.name,
         kind=row.kind,
         base_url=row.base_url,
-        credential=row.credential or b"",
+        credentials=tuple(key.envelope for key in sealed_keys(row) if key.is_enabled),
+        headers=row.headers or b"",
+        paths=row.paths,
+        timeouts={name: int(seconds * 1000) for name, seconds in row.timeouts.items()},
+        is_trusted=row.managed_by == ENVIRONMENT,
         profile=None if row.profile is None else msgspec.convert(row.profile, ProviderProfile),
     )
 
@@ -181,9 +200,16 @@ RECORD_KINDS: tuple[RecordKind[Any], ...] = (
 )
 
 
+def sealed(box: SecretBox, name: str, credential: str) -> SealedKey:
+    """Seal a credential. Of a long one the last characters may be shown, so that people know which it is."""
+    fingerprint = f"…{credential[-_SHOWN_END:]}" if len(credential) >= _LONG_ENOUGH else "…"
+    envelope = box.seal(credential.encode(), aad=CREDENTIAL_AAD)
+    return SealedKey(name=name, envelope=envelope, fingerprint=fingerprint)
+
+
 def kept_in(row: Provider) -> Kept:
     """Return what the environment has given a provider."""
-    return Kept(row.base_url, has_credential=row.credential is not None)
+    return Kept(row.base_url, has_credential=bool(row.credentials))
 
 
 async def kept_by_environment(session: AsyncSession) -> dict[str, Kept]:
@@ -226,13 +252,15 @@ class EnvironmentStore:
 
     def _update_provider(self, row: Provider, item: WantedProvider) -> None:
         row.is_enabled, row.base_url = True, item.base_url
+        keys = sealed_keys(row)
         if not item.credential:
-            row.credential = row.credential if item.keeps_credential else None
-        elif self._opened(row.credential) != item.credential.encode():
-            row.credential = self.box.seal(item.credential.encode(), aad=CREDENTIAL_AAD)
+            if keys and not item.keeps_credential:
+                row.credentials = []
+        elif len(keys) != 1 or self._opened(keys[0].envelope) != item.credential.encode():
+            set_sealed_keys(row, [sealed(self.box, FIRST_KEY, item.credential)])
 
-    def _opened(self, envelope: bytes | None) -> bytes | None:
-        if envelope is None or self.box.needs_resealing(envelope):
+    def _opened(self, envelope: bytes) -> bytes | None:
+        if self.box.needs_resealing(envelope):
             return None
         try:
             return self.box.open(envelope, aad=CREDENTIAL_AAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -73,6 +74,8 @@ class WorkerClient:
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
+        # whose turn it is among the credentials of a provider
+        self._turns = itertools.count()
 
     def attempt(self, call: Call, *, attempt_id: str, number: int) -> Answer:
         """Return the answer of one attempt; entering it sends the attempt."""
@@ -80,15 +83,20 @@ class WorkerClient:
         telemetry.inject(headers)
         stream = self._requester.stream(
             infer_subject(call.target.kind),
-            _request(call, attempt_id, number).SerializeToString(),
+            self._request(call, attempt_id, number).SerializeToString(),
             request_id=call.request_id,
             deadline_seconds=call.deadline_seconds + _GRACE_SECONDS,
             headers=headers,
         )
         return Answer(stream)
 
+    def _request(self, call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest:
+        keys = call.target.credentials
+        credential = keys[next(self._turns) % len(keys)] if keys else b""
+        return _request(call, credential, attempt_id, number)
 
-def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest:
+
+def _request(call: Call, credential: bytes, attempt_id: str, number: int) -> infer_pb2.InferRequest:
     target = call.target
     request = infer_pb2.InferRequest(
         attribution=infer_pb2.Attribution(
@@ -106,8 +114,11 @@ def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest
             provider=target.provider,
             kind=target.kind,
             base_url=target.base_url,
-            credential=target.credential,
+            credential=credential,
             upstream_model=target.upstream_model,
+            sealed_headers=target.headers,
+            paths=target.paths,
+            is_trusted=target.is_trusted,
         ),
         is_stream=call.is_stream,
         timeout_ms=int(call.deadline_seconds * 1000),
@@ -115,6 +126,8 @@ def _request(call: Call, attempt_id: str, number: int) -> infer_pb2.InferRequest
             infer_pb2.PARAMETER_POLICY_ADAPT if target.adapts_parameters else infer_pb2.PARAMETER_POLICY_REFUSE
         ),
     )
+    for limit, milliseconds in target.timeouts.items():
+        setattr(request.target.timeouts, f"{limit}_ms", milliseconds)
     _set_input(request, call)
     return request
 

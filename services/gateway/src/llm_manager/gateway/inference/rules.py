@@ -52,9 +52,14 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a call goes. `credential` is sealed; only workers open it.
+    """Where a call goes.
 
     Args:
+        credentials: sealed, only workers open them; each attempt uses the next one.
+        headers: a sealed JSON object of the provider's own headers.
+        paths: by operation, where they differ from the kind's.
+        timeouts: milliseconds by the name of the limit.
+        is_trusted: the base URL may lead to a private address.
         adapts_parameters: the configuration allows to leave out or change what the provider does not take.
         dialects: those of the kind that this very provider speaks; None when nobody found out.
     """
@@ -63,7 +68,11 @@ class Target(msgspec.Struct, frozen=True):
     kind: str
     upstream_model: str
     base_url: str = ""
-    credential: bytes = b""
+    credentials: Sequence[bytes] = ()
+    headers: bytes = b""
+    paths: Mapping[str, str] = {}
+    timeouts: Mapping[str, int] = {}
+    is_trusted: bool = False
     configuration: str = ""
     tags: Mapping[str, str] = {}
     adapts_parameters: bool = False

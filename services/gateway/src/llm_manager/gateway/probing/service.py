@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from msgspec.structs import replace
 
 from llm_manager.core.errors import LlmManagerError, StoreUnavailable
 from llm_manager.core.facts import Facts
 from llm_manager.core.ids import uuid7
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.environment import DEFAULT_APP
-from llm_manager.gateway.catalogue.rules import ProviderProfile, ProviderRecord, Snapshot
+from llm_manager.gateway.catalogue.rules import ProviderProfile, ProviderRecord, Snapshot, target_of
 from llm_manager.gateway.catalogue.service import Catalogue
-from llm_manager.gateway.inference.rules import Call, Caller, Target
+from llm_manager.gateway.inference.profile import ModelProfile
+from llm_manager.gateway.inference.rules import Call, Caller
 from llm_manager.gateway.inference.service import Inference
 from llm_manager.gateway.probing.rules import PLAIN, Probe, abilities, asked_of, is_refusal, may_be_refusal
 from llm_manager.gateway.probing.store import ProfileStore
@@ -136,14 +138,7 @@ class Prober:
         call = Call(
             request_id=uuid7(),
             caller=caller,
-            target=Target(
-                provider=provider.name,
-                kind=provider.kind,
-                upstream_model=model,
-                base_url=provider.base_url,
-                credential=provider.credential,
-                tags=_TAGS,
-            ),
+            target=replace(target_of(provider, model), tags=_TAGS, dialects=None, profile=ModelProfile()),
             operation="chat",
             input=probe.body(model),
             requested_model=f"{provider.name}/{model}",

@@ -47,7 +47,7 @@ class ProviderStore:
             row = await session.scalar(select(Provider).where(*kept))
             if row is not None:
                 said = {"name": row.name, "kind": row.kind}
-                row.is_enabled, row.credential, row.base_url, row.profile = False, None, "", None
+                row.is_enabled, row.credentials, row.base_url, row.profile = False, [], "", None
                 await session.flush()
                 await self._environment.apply(session, rest)
                 # last, as everywhere: the end of the chain is locked behind the rows, so that two never wait in a ring

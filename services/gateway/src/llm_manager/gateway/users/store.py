@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_manager.gateway.access.rules import Role
 from llm_manager.gateway.tables import ENVIRONMENT, User
 from llm_manager.kit.sql import Database
 
@@ -57,7 +58,7 @@ async def ensure_admin(session: AsyncSession, password: str | None) -> None:
         return
     if row is None:
         hashed = await asyncio.to_thread(_hasher.hash, password)
-        session.add(User(name=ADMIN_NAME, managed_by=ENVIRONMENT, password_hash=hashed))
+        session.add(User(name=ADMIN_NAME, managed_by=ENVIRONMENT, password_hash=hashed, roles=[Role.SUPER_ADMIN.value]))
         return
     row.is_enabled = True
     is_same = await asyncio.to_thread(is_password, password, row.password_hash)

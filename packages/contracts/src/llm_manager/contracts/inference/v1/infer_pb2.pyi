@@ -316,6 +316,26 @@ class Target(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class PathsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDER_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     BASE_URL_FIELD_NUMBER: _builtins.int
@@ -323,6 +343,9 @@ class Target(_message.Message):
     UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     TIMEOUTS_FIELD_NUMBER: _builtins.int
+    SEALED_HEADERS_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    IS_TRUSTED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider record, for example openai-eu."""
     kind: _builtins.str
@@ -333,6 +356,10 @@ class Target(_message.Message):
     """The credential as an encrypted envelope; empty when the provider needs none. The worker holds the key to open it."""
     upstream_model: _builtins.str
     """Model to ask for."""
+    sealed_headers: _builtins.bytes
+    """Headers to add whose values may be secret: a JSON object as an encrypted envelope. Empty when there are none."""
+    is_trusted: _builtins.bool
+    """True when the base URL was given by whoever runs the platform: the worker then connects to private addresses too."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers to add."""
@@ -340,6 +367,10 @@ class Target(_message.Message):
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """Limits on waiting; absent fields mean the defaults of the facts."""
+
+    @_builtins.property
+    def paths(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Paths that differ from those of the facts, by operation: chat, embeddings, models, rerank."""
 
     def __init__(
         self,
@@ -351,10 +382,13 @@ class Target(_message.Message):
         upstream_model: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         timeouts: Global___Timeouts | None = ...,
+        sealed_headers: _builtins.bytes = ...,
+        paths: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        is_trusted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "credential", b"credential", "headers", b"headers", "kind", b"kind", "provider", b"provider", "timeouts", b"timeouts", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "credential", b"credential", "headers", b"headers", "is_trusted", b"is_trusted", "kind", b"kind", "paths", b"paths", "provider", b"provider", "sealed_headers", b"sealed_headers", "timeouts", b"timeouts", "upstream_model", b"upstream_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
