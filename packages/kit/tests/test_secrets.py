@@ -68,6 +68,12 @@ def test_living_secrets_are_masked_and_dead_ones_forgotten() -> None:
     assert mask_known(f"key {CANARY}!") == f"key {CANARY}!"
 
 
+def test_of_a_secret_that_begins_with_another_nothing_stays() -> None:
+    secrets = [Secret(CANARY), Secret(f"{CANARY}-and-more")]
+    assert mask_known(f"key {CANARY}-and-more!") == "key ***!"
+    assert all(secrets)
+
+
 def test_short_texts_are_not_searched_for() -> None:
     secret = Secret("abc")
 

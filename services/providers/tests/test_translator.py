@@ -22,7 +22,7 @@ from llm_manager.core.messages import (
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import Pieces
 from llm_manager.providers.job import Job, JobInput, NativeBody, Operation, Target
-from llm_manager.providers.translator import Translated, Translator
+from llm_manager.providers.translator import Translated, Translator, Translators, with_model
 
 Json = dict[str, Any]
 CHAT = ChatInput(messages=(Message(role="user", parts=(Text(text="Hello"),)),))
@@ -199,3 +199,82 @@ def test_policy_of_the_attempt_reaches_the_dialect() -> None:
     assert policy.warnings == ["left out seed"]
     with pytest.raises(UnsupportedParameter):
         translated(chat, model="o3-pro")
+
+
+def target(*, kind: str = "openai", model: str = "gpt-4o", **paths: str) -> Target:
+    return Target(
+        provider=kind, kind=kind, base_url="https://mine.example", credential=b"", upstream_model=model, paths=paths
+    )
+
+
+def path_of(translators: Translators, of: Target, asked: JobInput, operation: Operation = "chat") -> str:
+    call, _ = translators.of(of).translated(Job(operation, of, asked, is_stream=False, timeout_seconds=1.0), Policy())
+    return with_model(call.path, of)
+
+
+def test_paths_of_a_target_replace_those_of_the_facts_one_by_one() -> None:
+    translators = Translators(load_facts())
+    mine = target(chat="/mine?v=1", embeddings="")
+
+    assert path_of(translators, mine, CHAT) == "/mine?v=1"
+    assert path_of(translators, mine, EMBED, "embeddings") == "/embeddings"
+    assert path_of(translators, mine, None, "models") == "/models"
+    assert path_of(translators, target(), CHAT) == "/chat/completions"
+    assert path_of(translators, target(chat="/other"), CHAT) == "/other"
+
+
+def test_name_of_a_path_that_is_not_known_changes_nothing_else() -> None:
+    mine = target(chat="/mine", telepathy="/thoughts")
+
+    assert path_of(Translators(load_facts()), mine, CHAT) == "/mine"
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "path"),
+    [
+        ("openai", "a/b c", "/deployments/a%2Fb%20c/chat"),
+        ("gemini", "models/gemini-3-pro", "/deployments/gemini-3-pro/chat"),
+    ],
+)
+def test_model_in_a_path_of_a_target_is_filled_in(kind: str, model: str, path: str) -> None:
+    mine = target(kind=kind, model=model, chat="/deployments/{model}/chat")
+
+    assert path_of(Translators(load_facts()), mine, CHAT) == path
+
+
+@pytest.mark.parametrize("path", ["@evil.example/x", ".evil.example/x", ":99/x"])
+def test_path_cannot_become_a_part_of_the_host(path: str) -> None:
+    assert path_of(Translators(load_facts()), target(chat=path), CHAT) == f"/{path}"
+
+
+def test_translators_are_made_once_for_each_set_of_paths() -> None:
+    translators = Translators(load_facts())
+    plain, mine = translators.of(target()), translators.of(target(chat="/mine"))
+
+    assert plain is translators.of(target()) is translators.of(target(chat=""))
+    assert mine is translators.of(target(chat="/mine"))
+    assert mine is translators.of(target(chat="/mine", telepathy="/thoughts"))
+    assert mine is not plain
+
+
+def test_paths_that_are_made_up_do_not_fill_the_memory() -> None:
+    translators = Translators({"echo": load_facts()["echo"], "openai": load_facts()["openai"]})
+    first = translators.of(target(chat="/0"))
+    for number in range(1, 1_001):
+        translators.of(target(chat=f"/{number}"))
+
+    assert translators.of(target(chat="/0")) is not first
+
+
+def test_translators_of_very_long_paths_are_not_kept() -> None:
+    translators, long = Translators(load_facts()), target(chat="/" + "x" * 2_000)
+
+    assert translators.of(long) is not translators.of(long)
+
+
+def test_demo_knows_its_own_paths_only() -> None:
+    translators = Translators(load_facts())
+
+    assert path_of(translators, target(kind="echo", chat="/mine"), CHAT) == path_of(
+        translators, target(kind="echo"), CHAT
+    )

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from llm_manager.contracts.inference.v1.chat_pb2 import ROLE_USER, ChatInput, Message, Part
 from llm_manager.contracts.inference.v1.infer_pb2 import Attribution, Done, InferRequest, Target
 from llm_manager.contracts.usage.v1 import event_pb2 as event_types
-from llm_manager.core.errors import NoWorker, WorkerLost
+from llm_manager.core.errors import NoWorker, UpstreamUnreachable, WorkerLost
 from llm_manager.core.facts import load_facts
 from llm_manager.core.ids import uuid7
 from llm_manager.kit.bus.connection import Bus
@@ -22,7 +22,7 @@ from llm_manager.providers.app import lifespan, new_worker_id
 from llm_manager.providers.settings import ProvidersSettings
 from llm_manager.testing.bus_parties import until
 from llm_manager.testing.nats import NatsServer
-from llm_manager.testing.upstream import FakeUpstream, Pause, Script, chunk, sse
+from llm_manager.testing.upstream import FakeUpstream, Pause, Script, chunk, completion, sse
 
 PREFIX = "LLM_MANAGER_PROVIDERS_"
 KEY = base64.urlsafe_b64encode(b"m" * 32).decode()
@@ -39,7 +39,7 @@ def settings_for(server: NatsServer, kinds: str, **more: str) -> ProvidersSettin
 def request(kind: str, *, base_url: str = "") -> InferRequest:
     return InferRequest(
         attribution=Attribution(request_id=uuid7(), attempt_id=uuid7(), attempt=1, app_id="app"),
-        target=Target(provider=kind, kind=kind, base_url=base_url, upstream_model="echo"),
+        target=Target(provider=kind, kind=kind, base_url=base_url, upstream_model="echo", is_trusted=True),
         chat=ChatInput(messages=[Message(role=ROLE_USER, parts=[Part(text="hi")])]),
         is_stream=True,
         timeout_ms=10_000,
@@ -96,6 +96,31 @@ async def test_worker_that_drains_ends_what_is_in_flight_and_records_it(
 
     assert [event.error_code for event in events] == ["worker_lost"]
     assert events[0].state == event_types.ATTEMPT_STATE_ERROR
+
+
+@pytest.mark.requirement("P-14")
+@pytest.mark.parametrize("allowed", ["", "127.0.0.0/8"])
+async def test_private_networks_are_open_to_base_urls_of_others_where_the_setting_says_so(
+    bus: Bus, nats_server: NatsServer, upstream: FakeUpstream, allowed: str
+) -> None:
+    upstream.script = completion("Hello", usage=None)
+    asked = request("custom", base_url=upstream.base_url)
+    asked.target.is_trusted, asked.is_stream = False, False
+    settings = settings_for(nats_server, "custom", **{f"{PREFIX}PRIVATE_NETWORKS": allowed})
+    async with Requester(bus) as requester, lifespan(settings, Ops()):
+        if allowed:
+            assert (await ask(requester, asked)).event.state == event_types.ATTEMPT_STATE_OK
+        else:
+            with pytest.raises(UpstreamUnreachable, match=f"{PREFIX}PRIVATE_NETWORKS"):
+                await ask(requester, asked)
+
+    assert upstream.connections == (1 if allowed else 0)
+
+
+@pytest.mark.parametrize("value", ["office", "10.0.0.1/8", "10.0.0.0/8 fd00::/8"])
+def test_private_networks_that_are_none_stop_the_start(value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{PREFIX}PRIVATE_NETWORKS is wrong: .*'{value}'"):
+        load(ProvidersSettings, {f"{PREFIX}MASTER_KEY": KEY, f"{PREFIX}PRIVATE_NETWORKS": value})
 
 
 def test_worker_id_is_one_token_of_a_subject() -> None:

@@ -66,7 +66,7 @@ async def raw_server(packets: Sequence[bytes], *, hangs_up: bool = False) -> Asy
 
 async def read_into(data: bytearray, url: str, *, busy_seconds: float = 0.0) -> None:
     """Read an answer to its end; `busy_seconds` is how long the first piece keeps the reader from the second."""
-    asked = HttpCall("POST", url, {}, b"{}", "Upstream")
+    asked = HttpCall("POST", url, {}, b"{}", "Upstream", is_trusted=True)
     async with asyncio.timeout(20), HttpClient() as client, client.open(asked, LIMITS) as answer:
         while piece := await answer.read():
             data += piece
@@ -105,7 +105,7 @@ async def test_bytes_behind_the_end_of_an_answer_do_not_spoil_it() -> None:
     packets = [HEAD + b"\r\n", chunked(b"hello") + b"0\r\n\r\nwhat is this"]
     async with raw_server(packets) as url, HttpClient() as client, asyncio.timeout(20):
         for _ in range(2):
-            async with client.open(HttpCall("POST", url, {}, b"{}", "Upstream"), LIMITS) as answer:
+            async with client.open(HttpCall("POST", url, {}, b"{}", "Upstream", is_trusted=True), LIMITS) as answer:
                 assert [await answer.read(), await answer.read()] == [b"hello", b""]
 
 
@@ -122,7 +122,9 @@ async def test_one_connection_serves_many_answers(upstream: FakeUpstream) -> Non
     upstream.script = Script(steps=[b"hello"])
     async with HttpClient() as client:
         for _ in range(3):
-            async with client.open(HttpCall("POST", upstream.base_url, {}, b"{}", "Upstream"), LIMITS) as answer:
+            async with client.open(
+                HttpCall("POST", upstream.base_url, {}, b"{}", "Upstream", is_trusted=True), LIMITS
+            ) as answer:
                 while await answer.read():
                     pass
     assert upstream.connections == 1

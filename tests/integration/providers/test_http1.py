@@ -22,7 +22,7 @@ LIMITS = Limits(connect=10, headers=10, first_token=10, idle=10, total=20)
 
 
 def call(url: str, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpCall:
-    return HttpCall("POST", url, headers or {}, body, "Upstream")
+    return HttpCall("POST", url, headers or {}, body, "Upstream", is_trusted=True)
 
 
 async def read(client: HttpClient, sent: HttpCall, limits: Limits = LIMITS) -> tuple[int, bytes]:
@@ -206,7 +206,7 @@ async def test_who_wants_more_connections_than_there_may_be_waits_for_its_turn()
 
 async def test_a_turn_that_comes_to_somebody_who_has_just_left_goes_to_the_next() -> None:
     async with serving(answering(whole(b"ok"))) as server:
-        origin, pool = address_of(server.url).origin, Pool(per_origin=1, keep_seconds=5)
+        origin, pool = address_of(server.url, is_trusted=True).origin, Pool(per_origin=1, keep_seconds=5)
         first = await pool.take(origin)
         reply = await first.ask(b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n", b"", on_sent=lambda: None)
         assert (await reply.read(), await reply.read()) == (b"ok", b"")

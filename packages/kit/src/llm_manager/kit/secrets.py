@@ -97,10 +97,11 @@ def _masked(_: object) -> str:
 
 def mask_known(text: str) -> str:
     """Replace the text of every living Secret inside a text; the second line of defence of logs."""
-    for reference in tuple(Secret._living.values()):  # pyright: ignore[reportPrivateUsage] (same module)
-        secret = reference()
-        if secret is not None and secret.reveal() in text:
-            text = text.replace(secret.reveal(), MASK)
+    living = (reference() for reference in tuple(Secret._living.values()))  # pyright: ignore[reportPrivateUsage] (same module)
+    found = [revealed for secret in living if secret is not None and (revealed := secret.reveal()) in text]
+    # the longest first: of one that begins with another the rest would stay
+    for revealed in sorted(found, key=len, reverse=True):
+        text = text.replace(revealed, MASK)
     return text
 
 

@@ -93,6 +93,7 @@ class Asker:
                 base_url=self.base_url,
                 credential=self.seal(credential),
                 upstream_model=model,
+                is_trusted=True,
             ),
             timeout_ms=20_000,
         )

@@ -55,7 +55,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
         )
         await ensure_streams(bus)
         await stack.enter_async_context(watch(bus, BUCKET_CONFIG, prices.on_change, keys=KEY_PRICE_BOOK))
-        client = await stack.enter_async_context(HttpClient())
+        client = await stack.enter_async_context(HttpClient(private_networks=settings.allowed_networks()))
         recorder = await stack.enter_async_context(Recorder(bus))
         inference = Inference(
             facts,

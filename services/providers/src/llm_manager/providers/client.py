@@ -25,9 +25,10 @@ from llm_manager.core.errors import (
     UpstreamUnreachable,
 )
 from llm_manager.kit.bus.claim_check import MAX_CLAIM_BYTES
+from llm_manager.kit.outbound import NONE, Networks
 from llm_manager.providers.http1.address import address_of
 from llm_manager.providers.http1.connection import Connection
-from llm_manager.providers.http1.pool import Pool
+from llm_manager.providers.http1.pool import Pool, PrivateAddress
 from llm_manager.providers.http1.reply import BrokenReply, Reply
 from llm_manager.providers.http1.request import head_of
 from llm_manager.providers.http1.unpacking import Unpacking, is_packed
@@ -39,6 +40,7 @@ MAX_BODY_BYTES = MAX_CLAIM_BYTES - 1024 * 1024
 _CONNECTIONS_PER_HOST = 1000
 # Below the 60 s of common load balancers, so that no request meets a connection that the other side just closed.
 _KEEP_ALIVE_SECONDS = 20.0
+_ALLOWS = "LLM_MANAGER_PROVIDERS_PRIVATE_NETWORKS"
 _WHAT: Mapping[LimitName, str] = {
     "connect": "did not take a connection",
     "headers": "did not begin to answer",
@@ -59,13 +61,17 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class HttpCall(msgspec.Struct, frozen=True):
-    """One request; `headers` hold the credential, so the value is never printed."""
+    """One request; `headers` hold the credential, so the value is never printed.
+
+    `is_trusted`: the URL was given by whoever runs the platform, so it may lead to private addresses.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
     title: str
+    is_trusted: bool = False
 
     def __repr__(self) -> str:
         return f"HttpCall({self.method} {self.url})"
@@ -195,14 +201,22 @@ class HttpClient:
     """Keeps connections to all providers; enter it once per process.
 
     TLS certificates are verified, redirects are not followed: they would carry the credential elsewhere.
+
+    Args:
+        private_networks: where URLs that are not trusted may lead although it is not public.
     """
 
-    def __init__(self, *, connections_per_host: int = _CONNECTIONS_PER_HOST) -> None:
+    def __init__(self, *, connections_per_host: int = _CONNECTIONS_PER_HOST, private_networks: Networks = NONE) -> None:
         self._connections_per_host = connections_per_host
+        self._private_networks = private_networks
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Self:
-        self._pool = Pool(per_origin=self._connections_per_host, keep_seconds=_KEEP_ALIVE_SECONDS)
+        self._pool = Pool(
+            per_origin=self._connections_per_host,
+            keep_seconds=_KEEP_ALIVE_SECONDS,
+            private_networks=self._private_networks,
+        )
         return self
 
     async def __aexit__(
@@ -217,7 +231,8 @@ class HttpClient:
         Leaving the context before the end of the answer, by cancellation too, closes the connection at once.
 
         Raises:
-            UpstreamUnreachable: no connection, or it broke before the headers.
+            UpstreamUnreachable: no connection, or it broke before the headers; not `retryable` where a URL that is
+                not trusted leads to private addresses.
             UpstreamTimeout: one of the limits; the message and `error.upstream.code` name it. Raised out of the
                 context also while the caller works with the answer.
         """
@@ -263,7 +278,7 @@ class _Exchange:
     async def _ask(self) -> Reply:
         call, watch = self._call, self._watch
         try:
-            address = address_of(call.url)
+            address = address_of(call.url, is_trusted=call.is_trusted)
             head = head_of(call.method, address, call.headers, body_bytes=len(call.body))
             self._connection = await self._pool.take(address.origin)
             return await self._connection.ask(head, call.body, on_sent=watch.note_sent)
@@ -280,6 +295,10 @@ def _timeout(title: str, limit: LimitName, seconds: float) -> UpstreamTimeout:
 
 def _unreachable(title: str, error: Exception, *, is_sent: bool) -> LlmManagerError:
     match error:
+        case PrivateAddress():
+            what = f"{title} resolves to a private address; whoever runs the platform can allow it with {_ALLOWS}."
+            # over the bus only the upstream's word makes a class that is retryable one that is not
+            return UpstreamUnreachable(what, upstream=UpstreamFailure(0, should_retry=False))
         case HttpParserError() | HttpParserUpgrade():
             what = f"{title} answered with bytes that are not HTTP ({str(error)[:100]}); its answer is lost."
             return UpstreamProtocolError(what, upstream=UpstreamFailure(0, code=CONNECTION_LOST))

@@ -39,7 +39,13 @@ JobInput = NativeBody | ChatInput | EmbeddingsInput | RerankInput | CountTokensI
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where to send it; see proto inference/v1/infer.proto. Timeouts in seconds, by name, where they differ."""
+    """Where to send it; see proto inference/v1/infer.proto. Timeouts in seconds, by name, where they differ.
+
+    Args:
+        sealed_headers: more headers, as an encrypted envelope; empty when there are none.
+        paths: by their names in `core.facts.Paths`, where they differ from the facts'; an empty one means the facts'.
+        is_trusted: the base URL was given by whoever runs the platform, so it may lead to private addresses.
+    """
 
     provider: str
     kind: str
@@ -48,6 +54,9 @@ class Target(msgspec.Struct, frozen=True):
     upstream_model: str
     headers: Mapping[str, str] = {}
     timeouts: Mapping[str, float] = {}
+    sealed_headers: bytes = b""
+    paths: Mapping[str, str] = {}
+    is_trusted: bool = False
 
     def __repr__(self) -> str:
         return f"Target({self.provider}, {self.kind}, {self.upstream_model})"

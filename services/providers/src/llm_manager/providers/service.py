@@ -26,13 +26,15 @@ from llm_manager.providers.dialects.port import AnswerReader, Pieces, UpstreamCa
 from llm_manager.providers.dialects.upstream_errors import error_of_answer
 from llm_manager.providers.job import Job, NativeBody, Outcome
 from llm_manager.providers.metrics import UNKNOWN_FINISH_REASONS
-from llm_manager.providers.translator import Translators
+from llm_manager.providers.translator import Translators, with_model
 
 MAX_ERROR_BYTES = 1024 * 1024
 # After the last event of an answer: the end of the HTTP message, so that the connection can be used again.
 _REST_SECONDS = 0.2
 # After an error inside a stream: some providers report usage behind it (openai_compatible-chat-59f7a7e713).
 _USAGE_AFTER_ERROR_SECONDS = 1.0
+# Shorter texts are words that errors may say for reasons of their own.
+_SHORTEST_HIDDEN = 8
 
 Emit = Callable[[Pieces], Awaitable[None]]
 
@@ -73,13 +75,16 @@ class Inference:
         policy = Policy(adapts=job.adapts_parameters)
         call, reader = self._translators.of(job.target).translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
+        sealed = self._credentials.open_headers(facts, job.target.sealed_headers)
         outcome.reader, outcome.prompt = reader, call.prompt
         outcome.warnings, outcome.dropped = policy.warnings, policy.dropped
         outcome.request_bytes = len(call.body)
         try:
             outcome.is_calling = True
             upstream = self._upstreams[facts.transport]
-            async with upstream.open(_http_call(job, facts, call, secret), _limits(job, facts)) as answer:
+            async with upstream.open(
+                _http_call(job, facts, call, secret, sealed=sealed), _limits(job, facts)
+            ) as answer:
                 _note_answer(facts, answer, outcome)
                 if answer.status >= 300:
                     body = await _read_error(answer)
@@ -88,10 +93,10 @@ class Inference:
         except LlmManagerError as error:
             # A limit that trips while only the end of the HTTP message is awaited spoils nothing.
             if not (isinstance(error, UpstreamTimeout) and reader.is_done and reader.error is None):
-                raise _without_secret(error, secret) from error.__cause__
+                raise _without_secrets(error, secret, sealed) from error.__cause__
         _note_unknown_finishes(facts, reader)
         if reader.error is not None:
-            raise _without_secret(reader.error, secret)
+            raise _without_secrets(reader.error, secret, sealed)
 
     def _facts_of(self, job: Job) -> Facts:
         facts = self._facts.get(job.target.kind)
@@ -102,7 +107,9 @@ class Inference:
         return facts
 
 
-def _http_call(job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None) -> HttpCall:
+def _http_call(
+    job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None, *, sealed: Mapping[str, Secret]
+) -> HttpCall:
     base_url = (job.target.base_url or facts.base_url).rstrip("/")
     if not base_url and facts.transport == "http":
         raise InvalidRequest(f"{facts.title} needs a base URL and its provider record has none; set one.")
@@ -111,12 +118,17 @@ def _http_call(job: Job, facts: Facts, call: UpstreamCall, secret: Secret | None
     if isinstance(job.input, NativeBody):
         headers |= facts.headers.accepted(job.input.headers)
     headers |= {name.lower(): value for name, value in job.target.headers.items()}
+    if sealed:
+        headers |= {name: value.reveal() for name, value in sealed.items()}
     if call.body:
         headers["content-type"] = "application/json"
     if secret is not None:
         scheme = f"{facts.auth.scheme} " if facts.auth.scheme else ""
         headers[facts.auth.header] = f"{scheme}{secret.reveal()}"
-    return HttpCall(call.method, base_url + call.path, headers, call.body, facts.title)
+    path = with_model(call.path, job.target) if job.target.paths else call.path
+    # the kind's own address comes with the product or from a folder of whoever runs it
+    is_trusted = job.target.is_trusted or not job.target.base_url
+    return HttpCall(call.method, base_url + path, headers, call.body, facts.title, is_trusted)
 
 
 def _limits(job: Job, facts: Facts) -> Limits:
@@ -197,9 +209,16 @@ def _note_unknown_finishes(facts: Facts, reader: AnswerReader) -> None:
         log.warning("finish_reason_unknown", kind=facts.kind, native_finish_reason=reason[:64])
 
 
-def _without_secret(error: LlmManagerError, secret: Secret | None) -> LlmManagerError:
-    """Cut the credential out of what the provider said: some quote it back."""
-    if secret is not None and len(secret.reveal()) >= 8 and secret.reveal() in error.message:
-        error.message = error.message.replace(secret.reveal(), "[credential]")
-        error.args = (error.message,)
+def _without_secrets(error: LlmManagerError, secret: Secret | None, sealed: Mapping[str, Secret]) -> LlmManagerError:
+    """Cut the credential and the sealed headers out of what the provider said: some quote them back."""
+    hidden = [] if secret is None else [(secret.reveal(), "[credential]")]
+    for value in sealed.values():
+        # of `Bearer <key>` providers quote the key alone
+        _, _, key = value.reveal().partition(" ")
+        hidden += [(text, "[header]") for text in (value.reveal(), key)]
+    # the longest first: one may be a part of another
+    for text, instead in sorted(hidden, key=lambda one: -len(one[0])):
+        if len(text) >= _SHORTEST_HIDDEN and text in error.message:
+            error.message = error.message.replace(text, instead)
+            error.args = (error.message,)
     return error

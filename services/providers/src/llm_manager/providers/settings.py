@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from llm_manager.core.facts import Facts, FactsError, load_facts
+from llm_manager.kit.outbound import Networks
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import ServiceSettings, SettingsError
 
@@ -30,12 +31,27 @@ class ProvidersSettings(ServiceSettings):
     facts_dir: Path | None = Field(
         None, description="Folder with provider kinds of your own, <kind>.toml each; the same name replaces ours."
     )
+    private_networks: str = Field(
+        "",
+        description="Networks, separated by commas, that providers may lead to although they are not public and the "
+        "base URL was not given by whoever runs the platform, for example 10.0.0.0/8; empty: none.",
+    )
 
     @field_validator("master_key")
     @classmethod
     def _is_a_key(cls, value: Secret) -> Secret:
         _decoded(value)
         return value
+
+    @field_validator("private_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        Networks.parse(value)
+        return value
+
+    def allowed_networks(self) -> Networks:
+        """Return where base URLs that are not trusted may lead although it is not public."""
+        return Networks.parse(self.private_networks)
 
     def known_facts(self) -> Mapping[str, Facts]:
         """Return the facts of every kind.

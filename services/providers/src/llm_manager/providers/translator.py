@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
+from urllib.parse import quote
+
+import structlog
+from msgspec.structs import replace
 
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
 from llm_manager.core.facts import Dialect as DialectName
-from llm_manager.core.facts import Facts
+from llm_manager.core.facts import Facts, Paths
 from llm_manager.core.families import Family
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.providers.dialects.model_limits import within
@@ -31,7 +35,10 @@ from llm_manager.providers.job import Job, NativeBody, Target
 T = TypeVar("T")
 Translated = tuple[UpstreamCall, AnswerReader]
 _RESPONSES: DialectName = "openai_responses"
-_MOST_KNOWN, _LONGEST_NAME = 1_000, 100
+_Replaced = tuple[tuple[str, str], ...]
+_MOST_KNOWN, _LONGEST_NAME, _LONGEST_PATHS = 1_000, 100, 2_000
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 def _those(ability: type[T], dialects: Mapping[DialectName, object]) -> dict[str, T]:
@@ -116,23 +123,27 @@ class Translator:
 
 
 class Translators:
-    """The translators of some kinds: one for each kind, at its own address or elsewhere, and for each model family."""
+    """The translators of some kinds: one for each kind, at its own address or elsewhere, and for each model family.
+
+    Targets with paths of their own get translators of their own.
+    """
 
     def __init__(self, facts: Mapping[str, Facts]) -> None:
         self._facts = facts
-        self._made: dict[tuple[str, bool, Family | None], Translator] = {}
-        # by kind, address and model, so that no pattern is matched twice; clients make models up, so few are kept
-        self._known: dict[tuple[str, str, str], Translator] = {}
+        self._made: dict[tuple[str, bool, Family | None, Paths], Translator] = {}
+        # by kind, address, model and paths, so that no pattern is matched twice; clients make models up: few are kept
+        self._known: dict[tuple[str, str, str, _Replaced], Translator] = {}
 
     def of(self, target: Target) -> Translator:
         """Return what translates for a target, whose kind is among those served."""
-        key = target.kind, target.base_url, target.upstream_model
+        replaced = tuple(sorted(target.paths.items())) if target.paths else ()
+        key = target.kind, target.base_url, target.upstream_model, replaced
         found = self._known.get(key)
         if found is None:
             found = self._find(target)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            if len(target.upstream_model) <= _LONGEST_NAME:
+            if len(target.upstream_model) <= _LONGEST_NAME and _are_short(target.paths):
                 self._known[key] = found
         return found
 
@@ -140,7 +151,43 @@ class Translators:
         facts = self._facts[target.kind]
         is_home, here = facts.is_at_home(target.base_url), facts.at(target.base_url)
         family = here.family_of(target.upstream_model)
-        key = target.kind, is_home, family
-        if key not in self._made:
-            self._made[key] = Translator(here if family is None else here.narrowed(family))
-        return self._made[key]
+        paths = _paths(here, target) if target.paths else here.paths
+        key = target.kind, is_home, family, paths
+        made = self._made.get(key)
+        if made is None:
+            here = here if family is None else here.narrowed(family)
+            made = Translator(here if paths == here.paths else replace(here, paths=paths))
+            if len(self._made) >= _MOST_KNOWN:
+                self._made.clear()
+            if _are_short(target.paths):
+                self._made[key] = made
+        return made
+
+
+def _are_short(paths: Mapping[str, str]) -> bool:
+    return sum(len(name) + len(path) for name, path in paths.items()) <= _LONGEST_PATHS
+
+
+def with_model(path: str, target: Target) -> str:
+    """Put the model into a path of the target's own; dialects whose facts have no `{model}` leave it there."""
+    return path.replace("{model}", quote(target.upstream_model, safe=""))
+
+
+def _paths(facts: Facts, target: Target) -> Paths:
+    """Return the facts' paths with the target's in their places.
+
+    A name that is not known may be one of a newer gateway, and what it is for is not asked of this worker.
+    """
+    own = facts.paths
+    if facts.transport != "http":
+        return own  # nobody there reads a path but our demo, and it knows its own only
+    unknown = sorted(name[:_LONGEST_NAME] for name in target.paths if name not in Paths.__struct_fields__)
+    if unknown:
+        log.warning("paths_unknown", kind=facts.kind, provider=target.provider, names=unknown[:10])
+    # the slash keeps `@elsewhere` or `.elsewhere` from becoming a part of the host
+    given = {
+        name: path if path.startswith("/") else f"/{path}"
+        for name, path in target.paths.items()
+        if path and name in Paths.__struct_fields__
+    }
+    return replace(own, **given)

@@ -28,6 +28,9 @@ _DRAIN_SECONDS = 20.0
 _NATS_KEYS = ("PATH", "HOME", "TMPDIR", "TZ", "GOGC")
 # Collected when the heap has grown by half instead of by all of it: most of it are buffers of 8 MB.
 _NATS_ENVIRONMENT = {"GOGC": "50"}
+# Where providers that people add may be on a machine of one's own: on it, and in the house. Never link-local, where
+# clouds keep the credentials of their machines.
+_NEAR = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 _SECRET_SUFFIXES = (*PROVIDER_SUFFIXES, "_KEY", "_KEYS", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS")
 
 
@@ -238,7 +241,7 @@ def _defaults(data: DataDir) -> dict[str, dict[str, str]]:
     facts = {"FACTS_DIR": str(data.provider_facts)} if data.provider_facts.is_dir() else {}
     return {
         "usage": {"CLICKHOUSE_DSN": f"chdb://{data.path / 'clickhouse'}", "RPC_TOKEN_FILE": secret["rpc-token"]},
-        "providers": {"MASTER_KEY_FILE": secret["master-key"], **facts},
+        "providers": {"MASTER_KEY_FILE": secret["master-key"], "PRIVATE_NETWORKS": _NEAR, **facts},
         "gateway": {
             "DATABASE_URL": f"sqlite+aiosqlite:///{data.path / 'control-plane.db'}",
             "RPC_TOKEN_FILE": secret["rpc-token"],

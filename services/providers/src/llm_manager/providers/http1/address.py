@@ -12,11 +12,15 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """What a connection leads to."""
+    """What a connection leads to. Of an origin that is trusted and one that is not, none uses the other's connections.
+
+    `is_trusted`: private addresses may be connected to.
+    """
 
     is_tls: bool
     host: str
     port: int
+    is_trusted: bool = False
 
 
 class Address(NamedTuple):
@@ -29,7 +33,7 @@ class Address(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def address_of(url: str) -> Address:
+def address_of(url: str, *, is_trusted: bool = False) -> Address:
     """Read a URL; what a request line cannot hold is quoted.
 
     Raises:
@@ -44,4 +48,5 @@ def address_of(url: str) -> Address:
         shown = f"{shown}:{read.port}"
     userinfo = f"{read.user or ''}:{read.password or ''}" if read.user or read.password else ""
     authorization = f"Basic {b64encode(userinfo.encode()).decode()}" if userinfo else ""
-    return Address(Origin(scheme == "https", host, read.port), shown, read.raw_path_qs or "/", authorization)
+    origin = Origin(scheme == "https", host, read.port, is_trusted)
+    return Address(origin, shown, read.raw_path_qs or "/", authorization)

@@ -1,4 +1,8 @@
-"""Connections by origin: kept while they may be used again, bounded, opened with happy eyeballs."""
+"""Connections by origin: kept while they may be used again, bounded, opened with happy eyeballs.
+
+A name that is not trusted is connected to at public addresses only (known-failures P-14). What was resolved is checked,
+and what was checked is connected to, so that a name whose address changes gains nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any
 
 from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVariableType]  # leaves addresses open
 
+from llm_manager.kit.outbound import NONE, Networks, is_refused
 from llm_manager.providers.http1.address import Origin
 from llm_manager.providers.http1.connection import Connection
 from llm_manager.providers.http1.reply import Closed
@@ -23,6 +28,10 @@ _NAMES_SECONDS = 10.0
 
 # As getaddrinfo returns them; the last part differs between families.
 _Addresses = Sequence[tuple[int, int, int, str, tuple[Any, ...]]]
+
+
+class PrivateAddress(OSError):
+    """A name that is not trusted leads to no address that may be connected to; the text does not say where it leads."""
 
 
 class _Lane:
@@ -50,10 +59,12 @@ class Pool:
     Args:
         per_origin: connections at the same time to one origin; who wants more waits.
         keep_seconds: how long a connection is kept idle.
+        private_networks: may be connected to although they are not public, whoever gave the name.
     """
 
-    def __init__(self, *, per_origin: int, keep_seconds: float) -> None:
+    def __init__(self, *, per_origin: int, keep_seconds: float, private_networks: Networks = NONE) -> None:
         self._per_origin = per_origin
+        self._private_networks = private_networks
         self._keep_seconds = keep_seconds
         self._lanes: dict[Origin, _Lane] = {}
         self._names: dict[Origin, tuple[float, _Addresses]] = {}
@@ -66,6 +77,7 @@ class Pool:
 
         Raises:
             OSError: it cannot be opened; `socket.gaierror` when the name cannot be resolved.
+            PrivateAddress: the origin is not trusted and leads to private addresses only.
             ssl.SSLError: the other side's certificate or handshake is not good.
         """
         while True:
@@ -134,7 +146,13 @@ class Pool:
         known = self._names.get(origin)
         if known is not None and loop.time() < known[0]:
             return known[1]
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found: _Addresses = await loop.getaddrinfo(
+            origin.host, origin.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        if not origin.is_trusted:
+            found = [entry for entry in found if not is_refused(str(entry[4][0]), self._private_networks)]
+            if not found:
+                raise PrivateAddress("only private addresses")
         self._names[origin] = (loop.time() + _NAMES_SECONDS, found)
         return found
 
