@@ -1,4 +1,4 @@
-"""The admin's door under attack, over real sockets: all clients share one address, as behind a proxy."""
+"""The door of the admin API under attack, over real sockets: all clients share one address, as behind a proxy."""
 
 from __future__ import annotations
 
@@ -79,3 +79,48 @@ async def test_a_password_that_was_changed_no_longer_opens(start: Any, tmp_path:
         new = await client.get(PATH, auth=("admin", "another password"))
         old_again = await client.get(PATH, auth=OWNER)
     assert [answer.status_code for answer in (before, old, new, old_again)] == [200, 401, 200, 401]
+
+
+async def test_a_name_that_nobody_has_costs_one_check_as_any_other(start: Any, checked: list[str]) -> None:
+    async with start() as served, httpx2.AsyncClient(base_url=served.url, timeout=60) as client:
+        await client.post("/api/v1/users", auth=OWNER, json={"name": "off", "password": OWNER[1], "is_enabled": False})
+        checked.clear()
+        answers = [await client.get(PATH, auth=(name, f"by {name}")) for name in ("admin", "nobody", "off")]
+        said = {"name": "nobody", "password": "by session"}
+        answers.append(await client.post("/api/v1/session", json=said))
+    assert checked == ["by admin", "by nobody", "by off", "by session"]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert len({answer.text for answer in answers}) == 1
+
+
+async def test_every_user_who_was_let_in_before_gets_in_while_others_fail_behind_the_same_address(
+    start: Any, checked: list[str]
+) -> None:
+    users = [(f"user {number}", f"password of user {number}") for number in range(3)]
+    async with start() as served, httpx2.AsyncClient(base_url=served.url, limits=MANY, timeout=60) as client:
+        for name, password in users:
+            said = {"name": name, "password": password, "roles": ["super-admin"]}
+            assert (await client.post("/api/v1/users", auth=OWNER, json=said)).status_code == 201
+            assert (await client.get(PATH, auth=(name, password))).status_code == 200
+        checked.clear()
+        wrong = [client.get(PATH, auth=("user 1", f"wrong {number}")) for number in range(100)]
+        right = [client.get(PATH, auth=user) for user in users * 3]
+        by_session = [client.post("/api/v1/session", json={"name": name, "password": word}) for name, word in users]
+        answers = await asyncio.gather(*wrong, *right, *by_session)
+    assert [answer.status_code for answer in answers[100:]] == [200] * 12
+    assert 5 <= len(checked) <= 10
+    assert not {word for _, word in users} & set(checked)
+
+
+async def test_a_password_that_a_person_changed_opens_and_the_old_one_does_not(start: Any, checked: list[str]) -> None:
+    ann, changed = ("ann", "the first sentence of ann"), ("ann", "the second sentence of ann")
+    async with start() as served, httpx2.AsyncClient(base_url=served.url, timeout=60) as client:
+        await client.post("/api/v1/users", auth=OWNER, json={"name": ann[0], "password": ann[1]})
+        mine = "/api/v1/session"
+        before = await client.get(mine, auth=ann)
+        await client.patch("/api/v1/users/ann", auth=OWNER, json={"password": changed[1]})
+        tries = [ann, changed, changed, ann, changed]
+        checked.clear()
+        after = [await client.get(mine, auth=one) for one in tries]
+    assert [answer.status_code for answer in (before, *after)] == [200, 401, 200, 200, 401, 200]
+    assert checked == [ann[1], changed[1], ann[1]]

@@ -122,7 +122,7 @@ async def test_an_app_has_keys_of_its_own_and_is_switched_off_at_once(admin: htt
     assert [(entry["action"], entry["before"], entry["after"]) for entry in told] == [
         ("changed", {"name": "shop", "is_enabled": False}, {"name": "shop", "is_enabled": True}),
         ("changed", {"name": "shop", "is_enabled": True}, {"name": "shop", "is_enabled": False}),
-        ("created", None, {"name": "shop", "description": "the shop", "is_enabled": True}),
+        ("created", None, {"name": "shop", "description": "the shop", "is_enabled": True, "allowed_models": None}),
     ]
 
 
@@ -177,4 +177,4 @@ async def test_what_is_wrong_is_refused_by_name(
 async def test_an_api_key_is_no_admin(served: Any) -> None:
     async with httpx2.AsyncClient(base_url=served.url, headers=served.bearer) as client:
         for method, path in (("GET", ""), ("POST", ""), ("GET", "/default"), ("PATCH", "/default")):
-            assert (await client.request(method, f"/api/v1/apps{path}", json={})).status_code == 401
+            assert (await client.request(method, f"/api/v1/apps{path}", json={})).status_code == 403

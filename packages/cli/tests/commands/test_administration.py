@@ -11,7 +11,16 @@ from fake_gateway import Seen, as_json, serving
 
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 
-_KEY = {"id": "k1", "name": "lap[top]", "app": "default", "created_at": "2026-11-24T00:00:00Z", "revoked_at": None}
+_KEY = {
+    "id": "k1",
+    "name": "lap[top]",
+    "app": "default",
+    "scopes": ["inference"],
+    "expires_at": None,
+    "replaced_by": None,
+    "revoked_at": None,
+    "created_at": "2026-11-24T00:00:00Z",
+}
 _TOTALS = {
     "attempts": 1200,
     "failed_attempts": 2,
@@ -38,9 +47,9 @@ def test_a_key_is_made_shown_once_listed_and_revoked(invoke: Any, admin_header: 
     assert made.stdout == "lm_live_new\n\nKeep it now: it is not shown again. Its id is k1.\n"
     rows = [line.split() for line in listed.stdout.splitlines()]
     assert rows == [
-        ["id", "name", "app", "state", "created"],
-        ["k1", "lap[top]", "default", "active", "2026-11-24T00:00:00Z"],
-        ["k1", "lap[top]", "default", "revoked", "2026-11-24T00:00:00Z"],
+        ["id", "name", "app", "state", "scopes", "expires", "created"],
+        ["k1", "lap[top]", "default", "active", "inference", "never", "2026-11-24T00:00:00Z"],
+        ["k1", "lap[top]", "default", "revoked", "inference", "never", "2026-11-24T00:00:00Z"],
     ]
     assert json.loads(revoked.stdout) == {"id": "k1", "revoked": True}
     assert gateway.seen == [

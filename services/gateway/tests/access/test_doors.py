@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import httpx2
 import pytest
 from fastapi import APIRouter, Depends
@@ -10,34 +12,23 @@ from starlette.requests import Request
 
 from llm_manager.core.errors import PermissionRefused
 from llm_manager.gateway import health
-from llm_manager.gateway.access.rules import ROLES, Permission, Role, Subject
+from llm_manager.gateway.access.endpoints import DOOR, SIGNED_IN, Requires, is_guarded, permissions_of
+from llm_manager.gateway.access.rules import ROLES, Permission, Role, SignedIn, Subject
+from llm_manager.gateway.admin import ADMIN_ROUTERS
 from llm_manager.gateway.app import create_app, refuse_open_doors
-from llm_manager.gateway.apps import endpoints as apps
-from llm_manager.gateway.audit import endpoints as audit
 from llm_manager.gateway.http.exchange import Exchange, attach
 from llm_manager.gateway.ingress.routing import LeanRoute
-from llm_manager.gateway.keys import endpoints as keys
-from llm_manager.gateway.providers import endpoints as providers
-from llm_manager.gateway.usage import endpoints as usage
-from llm_manager.gateway.users.endpoints import DOOR, Requires, permissions_of
-from llm_manager.gateway.users.service import AdminDoor
 
-ADMIN_ROUTES = [
-    route
-    for feature in (apps, audit, keys, providers, usage)
-    for route in feature.router.routes
-    if isinstance(route, APIRoute)
-]
+ADMIN_ROUTES = [route for router in ADMIN_ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
-class DoorOf(AdminDoor):
-    """Lets everybody in with one role."""
+def door_of(role: Role) -> Callable[[Request], Awaitable[SignedIn]]:
+    """Let everybody in with one role."""
 
-    def __init__(self, role: Role) -> None:
-        self._role = role
+    async def enter(_: Request) -> SignedIn:
+        return SignedIn(Subject("user", "u1", "ann", ROLES[role]), None)
 
-    async def enter(self, authorization: str | None, *, address: str, request_id: str) -> Subject:
-        return Subject("user", "u1", "ann", ROLES[self._role], address=address, request_id=request_id)
+    return enter
 
 
 async def _endpoint() -> None: ...
@@ -65,10 +56,42 @@ def test_what_is_guarded_by_a_permission_or_an_api_key_and_what_is_for_everybody
         refuse_open_doors(router)
 
 
+def test_a_route_for_whoever_is_logged_in_may_stand_and_needs_no_permission() -> None:
+    router = APIRouter(prefix="/api/v1/mine")
+    router.get("", dependencies=[Depends(SIGNED_IN)])(_endpoint)
+    refuse_open_doors(router)
+    [route] = router.routes
+    assert isinstance(route, APIRoute)
+    assert (is_guarded(route), permissions_of(route)) == (True, [])
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/v1/session"), ("POST", "/api/v1/session/more")])
+def test_only_the_log_in_itself_is_for_everybody(method: str, path: str) -> None:
+    router = APIRouter()
+    router.add_api_route(path, _endpoint, methods=[method])
+    with pytest.raises(RuntimeError, match=path):
+        refuse_open_doors(router)
+    log_in = APIRouter()
+    log_in.add_api_route("/api/v1/session", _endpoint, methods=["POST"])
+    refuse_open_doors(log_in)
+
+
+def test_of_the_routes_of_the_admin_api_only_the_session_needs_no_permission() -> None:
+    asking_nobody = [(*(route.methods or ()), route.path) for route in ADMIN_ROUTES if not is_guarded(route)]
+    assert asking_nobody == [("POST", "/api/v1/session")]
+    of_whoever_is_logged_in = {
+        (*(route.methods or ()), route.path)
+        for route in ADMIN_ROUTES
+        if is_guarded(route) and not permissions_of(route)
+    }
+    assert of_whoever_is_logged_in == {("GET", "/api/v1/session"), ("DELETE", "/api/v1/session")}
+
+
+@pytest.mark.requirement("S46")
 @pytest.mark.parametrize("role", Role)
 async def test_each_role_is_let_in_exactly_where_it_holds_the_permission(role: Role) -> None:
     app = create_app()
-    DOOR.put(app, DoorOf(role))
+    DOOR.put(app, door_of(role))
     scope: dict[str, object] = {"type": "http", "app": app, "headers": [], "client": ("192.0.2.1", 1)}
     attach(scope, Exchange(()))
     for route in ADMIN_ROUTES:
@@ -82,7 +105,7 @@ async def test_each_role_is_let_in_exactly_where_it_holds_the_permission(role: R
 
 async def test_whoever_lacks_the_permission_of_a_route_reads_403_and_its_name() -> None:
     app = create_app()
-    DOOR.put(app, DoorOf(Role.DEVELOPER))
+    DOOR.put(app, door_of(Role.DEVELOPER))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         answers = [

@@ -16,10 +16,12 @@ from llm_manager.core.errors import (
 )
 from llm_manager.core.facts import load_facts
 from llm_manager.gateway.catalogue.rules import ConfigurationRecord, ProviderProfile, ProviderRecord, Snapshot
+from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.probing.rules import PLAIN, PROBES, Probe, abilities, asked_of, is_refusal, may_be_refusal
 
 CUSTOM = load_facts()["custom"]
 BY_NAME = {probe.name: probe for probe in PROBES}
+ANYBODY = Caller(app_id="a", api_key_id="k")
 AT = "2026-11-26T00:00:00Z"
 
 
@@ -94,14 +96,14 @@ def provider(*, base_url: str = "http://a/v1") -> ProviderRecord:
 
 def test_a_profile_says_what_the_provider_speaks_and_what_the_probed_model_can_do() -> None:
     snapshot = Snapshot.of([provider()], is_complete=True)
-    target = snapshot.resolve("custom/small")
+    target = snapshot.resolve("custom/small", ANYBODY)
     assert (target.dialects, target.profile.capabilities) == (("openai_chat",), frozenset({"streaming"}))
-    other = snapshot.resolve("custom/large")
+    other = snapshot.resolve("custom/large", ANYBODY)
     assert (other.dialects, other.profile.capabilities) == (("openai_chat",), None)
 
 
 def test_a_profile_of_another_address_says_nothing() -> None:
-    target = Snapshot.of([provider(base_url="http://b/v1")], is_complete=True).resolve("custom/small")
+    target = Snapshot.of([provider(base_url="http://b/v1")], is_complete=True).resolve("custom/small", ANYBODY)
     assert (target.dialects, target.profile.capabilities) == (None, None)
 
 
@@ -113,5 +115,5 @@ def test_what_a_person_says_about_a_model_counts_more() -> None:
         (configuration, frozenset({"tools"})),
         (msgspec.structs.replace(configuration, capabilities=None), frozenset({"streaming"})),
     ):
-        target = Snapshot.of([provider(), item], is_complete=True).resolve("mine")
+        target = Snapshot.of([provider(), item], is_complete=True).resolve("mine", ANYBODY)
         assert target.profile.capabilities == expected

@@ -9,6 +9,7 @@ import pytest
 
 from llm_manager.core.errors import GatewayRateLimited
 from llm_manager.gateway.users.checks import PasswordChecks
+from llm_manager.gateway.users.store import NO_HASH, hash_password, is_password
 
 
 class Slow:
@@ -49,3 +50,21 @@ async def test_who_leaves_frees_a_place_only_when_its_check_has_ended() -> None:
     with pytest.raises(GatewayRateLimited):
         await checks.is_good("next", "", room=1)
     slow.may_end.set()
+
+
+async def test_hashes_are_made_in_the_same_queue() -> None:
+    slow = Slow()
+    checks = PasswordChecks(slow, make=str.upper)
+    waiting = [asyncio.create_task(checks.is_good("a", "a", room=2)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(GatewayRateLimited):
+        await checks.hashed("new", room=2)
+    slow.may_end.set()
+    assert await asyncio.gather(*waiting) == [True, True]
+    assert await checks.hashed("new", room=1) == "NEW"
+
+
+def test_the_hash_of_nobody_is_checked_like_any_other() -> None:
+    assert hash_password("x").rpartition("$")[0].rpartition("$")[0] == NO_HASH.rpartition("$")[0].rpartition("$")[0]
+    assert len(hash_password("x")) == len(NO_HASH)
+    assert not is_password("x", NO_HASH)

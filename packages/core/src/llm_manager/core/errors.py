@@ -7,6 +7,7 @@
     │   │   └── ContextLengthExceeded    400  context_length_exceeded
     │   ├── AuthenticationFailed         401  invalid_api_key
     │   ├── PermissionRefused            403  permission_denied
+    │   │   └── CsrfTokenMissing         403  csrf_token_missing
     │   ├── NotFound                     404  not_found
     │   │   ├── RouteNotFound            404  unknown_url
     │   │   ├── ModelNotFound            404  model_not_found
@@ -14,6 +15,7 @@
     │   ├── MethodNotAllowed             405  method_not_allowed
     │   ├── RequestTimedOut              408  request_timeout
     │   ├── Conflict                     409  conflict
+    │   │   └── ConfigurationInactive    409  configuration_inactive
     │   ├── PreconditionFailed           412  precondition_failed
     │   ├── BodyTooLarge                 413  request_too_large
     │   └── UnsupportedMediaType         415  unsupported_media_type
@@ -137,6 +139,12 @@ class PermissionRefused(RequestError):
     code, http_status, grpc_status = "permission_denied", 403, "PERMISSION_DENIED"
 
 
+class CsrfTokenMissing(PermissionRefused):
+    """A browser's session changes something without its CSRF token; send what GET /api/v1/session says of it."""
+
+    code = "csrf_token_missing"
+
+
 class NotFound(RequestError):
     """The thing that the request names does not exist, or not for this caller."""
 
@@ -178,6 +186,12 @@ class Conflict(RequestError):
     """The thing is not in a state that allows this."""
 
     code, http_status, grpc_status = "conflict", 409, "FAILED_PRECONDITION"
+
+
+class ConfigurationInactive(Conflict):
+    """The configuration is switched off, or has no model yet; switch it on, or ask for another one."""
+
+    code = "configuration_inactive"
 
 
 class PreconditionFailed(RequestError):

@@ -85,6 +85,8 @@ class Secret:
         return core_schema.union_schema(
             [core_schema.is_instance_schema(cls), from_text],
             mode="left_to_right",
+            # one error at the field's own place, not one for each of the two
+            custom_error_type="string_type",
             serialization=core_schema.plain_serializer_function_ser_schema(
                 _masked, return_schema=core_schema.str_schema()
             ),

@@ -16,11 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
-from llm_manager.gateway.apps import endpoints as apps
-from llm_manager.gateway.apps.service import APPS, AppService
-from llm_manager.gateway.audit import endpoints as audit
-from llm_manager.gateway.audit.service import Audit
-from llm_manager.gateway.audit.store import AuditStore
+from llm_manager.gateway.access.endpoints import is_guarded
+from llm_manager.gateway.admin import ADMIN_ROUTERS, ControlPlane, build_admin
 from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
@@ -38,25 +35,16 @@ from llm_manager.gateway.ingress.responses.store import ResponseStore
 from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
 from llm_manager.gateway.ingress.routing import LeanRoute
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
-from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, KnownCallers
-from llm_manager.gateway.keys.service import KEYS, KeyService
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.gateway.probing.service import Prober
 from llm_manager.gateway.probing.store import ProfileStore
-from llm_manager.gateway.providers import endpoints as providers
-from llm_manager.gateway.providers.service import ProviderService
-from llm_manager.gateway.providers.store import ProviderStore
-from llm_manager.gateway.resources.store import ResourceStore
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
 from llm_manager.gateway.usage.client import UsageClient
 from llm_manager.gateway.usage.service import UsageReports
 from llm_manager.gateway.usage.store import NameStore
-from llm_manager.gateway.users import endpoints as users
-from llm_manager.gateway.users.endpoints import permissions_of
-from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.requests import Requester
 from llm_manager.kit.bus.streams import ensure_streams
@@ -68,7 +56,7 @@ from llm_manager.kit.sql import open_database
 from llm_manager.kit.sql_migrations import migrate
 
 _VERSION = "0.1.0"
-_FOR_EVERYBODY = frozenset({"/healthz"})
+_FOR_EVERYBODY = frozenset({("GET", "/healthz"), ("POST", "/api/v1/session")})
 _DESCRIPTION = "One API for every language model. The OpenAI SDKs work by changing base URL and API key."
 
 
@@ -130,7 +118,7 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
         # around the edge, so that pages can read errors too
         app.hot = Cors(app.hot, origins=cors_origins)
         app.add_middleware(Cors, origins=cors_origins)
-    for router in (*ROUTERS, apps.router, keys.router, providers.router, audit.router, usage.router, health.router):
+    for router in (*ROUTERS, *ADMIN_ROUTERS, usage.router, health.router):
         refuse_open_doors(router)
         app.include_router(router)
     # where Groq's SDK looks for OpenAI's routes
@@ -140,15 +128,20 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
 
 
 def refuse_open_doors(router: APIRouter) -> None:
-    """Refuse to serve what is neither guarded by a permission, nor by an API key (LeanRoute), nor meant for everybody.
+    """Refuse to serve what is neither guarded by a permission or by whoever is logged in, nor by an API key
+    (LeanRoute), nor meant for everybody.
 
     Raises:
         RuntimeError: there is such a route; the message names its path.
     """
     routes = [route for route in router.routes if isinstance(route, APIRoute) and not isinstance(route, LeanRoute)]
-    doors = [route.path for route in routes if route.path not in _FOR_EVERYBODY and not permissions_of(route)]
-    if doors:
-        raise RuntimeError(f"these routes name no permission (users.endpoints.Requires): {', '.join(doors)}")
+    open_doors = [route.path for route in routes if not is_guarded(route) and not _is_for_everybody(route)]
+    if open_doors:
+        raise RuntimeError(f"these routes name no permission (access.endpoints.Requires): {', '.join(open_doors)}")
+
+
+def _is_for_everybody(route: APIRoute) -> bool:
+    return {(method, route.path) for method in route.methods or ()} <= _FOR_EVERYBODY
 
 
 def openapi() -> dict[str, Any]:
@@ -223,17 +216,11 @@ async def _build(
         known_callers=KnownCallers(pepper=pepper),
     )
     PARTS.put(app, parts)
-    trail = AuditStore(database)
-    audit.AUDIT.put(app, Audit(trail))
-    apps.APPS.put(app, AppService(ResourceStore(database, trail, APPS), catalogue))
-    keys.KEYS.put(app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=pepper))
-    known = ProviderService(
-        ProviderStore(database, box, trail), catalogue, asked=bootstrap.asked, facts=facts, environ=environ
+    people = build_admin(
+        app, settings, ControlPlane(database, box, catalogue, bootstrap, facts=facts, environ=environ, pepper=pepper)
     )
-    providers.PROVIDERS.put(app, known)
+    await stack.enter_async_context(people.purging())
     usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack), NameStore(database)))
-    password = settings.admin_password
-    users.DOOR.put(app, AdminDoor(database, password=password.reveal() if password else None))
     responses = StoredResponses(ResponseStore(database, box), retention=timedelta(hours=settings.responses_hours))
     RESPONSES.put(app, responses)
     await stack.enter_async_context(responses.purging())

@@ -31,10 +31,12 @@ class Parts:
     limits: Limits
     known_callers: KnownCallers
 
-    def caller(self, authorization: str | None) -> Caller:
+    def caller(self, authorization: str | None, address: str) -> Caller:
         """Check an API key; see keys.rules.authenticate."""
         catalogue = self.catalogue
-        return self.known_callers.caller(authorization, catalogue.snapshot, is_current=catalogue.is_current)
+        return self.known_callers.caller(
+            authorization, catalogue.snapshot, address=address, is_current=catalogue.is_current
+        )
 
 
 PARTS: Built[Parts] = Built("parts")

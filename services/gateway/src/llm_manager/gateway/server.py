@@ -72,6 +72,8 @@ async def serving(
             log_config=None,
             access_log=False,
             server_header=False,
+            # anybody can write X-Forwarded-For; API keys are bound to the address of the connection
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,
         ),

@@ -141,7 +141,7 @@ class Configuration(Table):
     requests_per_minute: Mapped[int | None] = mapped_column(BigInteger, default=None)
     tokens_per_minute: Mapped[int | None] = mapped_column(BigInteger, default=None)
     provider_id: Mapped[str] = mapped_column(ForeignKey("providers.id"), index=True)
-    upstream_model: Mapped[str] = mapped_column(String(512))
+    upstream_model: Mapped[str] = mapped_column(String(512), default="")
     tags: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     adapts_parameters: Mapped[bool] = mapped_column(default=False)
     capabilities: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), default=None)

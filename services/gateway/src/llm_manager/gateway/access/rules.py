@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
@@ -67,6 +68,7 @@ class Subject:
         id: of the user or of the API key.
         address: where the request came from, empty where it did not come over a network.
         request_id: of the request that this is, for the audit.
+        app_id: of the app that an API key belongs to; empty for a user.
     """
 
     kind: Literal["user", "api_key"]
@@ -75,6 +77,7 @@ class Subject:
     permissions: frozenset[Permission]
     address: str = ""
     request_id: str = ""
+    app_id: str = ""
 
     def require(self, permission: Permission) -> None:
         """Go on only if this is allowed.
@@ -86,3 +89,45 @@ class Subject:
             raise PermissionRefused(
                 f"{self.name!r} may not do this: it needs the permission {permission.value}; ask who manages users."
             )
+
+
+# `__Host-`: browsers take it only with Secure, Path=/ and without Domain, so no neighbouring host can plant one.
+# Source: RFC 6265bis, 4.1.3. Browsers treat http://localhost as secure.
+COOKIE = "__Host-llm-manager-session"
+CSRF_HEADER = "x-csrf-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from.
+
+    Args:
+        agent: what the browser calls itself.
+    """
+
+    address: str
+    request_id: str
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInSession:
+    """A session that is open.
+
+    Args:
+        id: how the table knows it; no cookie can be made of it.
+        ends_at: if nobody uses it any more.
+    """
+
+    id: str
+    subject: Subject
+    csrf_token: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who sends a request; `session` is None for HTTP Basic and for API keys."""
+
+    subject: Subject
+    session: SignedInSession | None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from pydantic import Field
 
-from pydantic import BaseModel, Field
-
-from llm_manager.gateway.resources.schemas import Body, Description, Name
+from llm_manager.gateway.resources.schemas import Body, Description, ModelPatterns, Name, View
 
 
 class AppBody(Body):
@@ -15,6 +13,7 @@ class AppBody(Body):
     name: Name = Field(examples=["shop"])
     description: Description = ""
     is_enabled: bool = True
+    allowed_models: ModelPatterns | None = Field(default=None, description="Names that it may ask for; null for all.")
 
 
 class AppChange(Body):
@@ -23,16 +22,11 @@ class AppChange(Body):
     name: Name | None = None
     description: Description | None = Field(default=None, description="null takes it away.")
     is_enabled: bool | None = Field(default=None, description="Keys of an app that is off are refused.")
+    allowed_models: ModelPatterns | None = Field(default=None, description="null allows all models.")
 
 
-class AppView(BaseModel):
+class AppView(View):
     """An app."""
 
-    id: str
-    name: str
     description: str
-    is_enabled: bool
-    managed_by: str = Field(description="admin: a person; environment: variables, at every start.")
-    revision: int
-    created_at: datetime
-    updated_at: datetime
+    allowed_models: list[str] | None

@@ -10,12 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
+from llm_manager.gateway.access.endpoints import ADMIN_RESPONSES, Requires
 from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.audit.rules import Entry
 from llm_manager.gateway.audit.schemas import EntryList, EntryView, ProofView
 from llm_manager.gateway.audit.service import MOST_ENTRIES, Audit, AuditQuery
 from llm_manager.gateway.http.built import Built
-from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, Requires
 
 AUDIT: Built[Audit] = Built("audit")
 router = APIRouter(

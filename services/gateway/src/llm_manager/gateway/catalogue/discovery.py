@@ -54,7 +54,7 @@ class ModelDirectory:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def list(self, caller: Caller, *, refresh: bool = False) -> list[Model]:
-        """Return configurations and aliases by name, then live models as `<provider>/<id>`.
+        """Return what the caller may use: configurations and aliases by name, then live models as `<provider>/<id>`.
 
         With `refresh` the providers are asked again, whatever is remembered.
 
@@ -63,9 +63,10 @@ class ModelDirectory:
         snapshot = self._catalogue.snapshot
         providers = [item for item in snapshot.providers.values() if self._can_list(item)]
         found = await asyncio.gather(*(self._models_of(item, caller, refresh=refresh) for item in providers))
-        listed = _named(snapshot)
+        listed = _named(snapshot, caller)
         for provider, models in zip(providers, found, strict=True):
-            listed.extend(_prefixed(provider, model) for model in models or ())
+            prefixed = (_prefixed(provider, model) for model in models or ())
+            listed.extend(model for model in prefixed if snapshot.is_open(caller, model.id))
         return listed
 
     async def get(self, model_id: str, caller: Caller) -> Model:
@@ -73,12 +74,13 @@ class ModelDirectory:
 
         Raises:
             ModelNotFound: no configuration, alias or model of a provider has this name.
+            PermissionRefused, ConfigurationInactive: see `Snapshot.resolve`.
         """
         snapshot = self._catalogue.snapshot
-        for model in _named(snapshot):
+        for model in _named(snapshot, caller):
             if model.id == model_id:
                 return model
-        target = snapshot.resolve(model_id)
+        target = snapshot.resolve(model_id, caller)
         provider = snapshot.providers[target.provider]
         models = await self._models_of(provider, caller) if self._can_list(provider) else None
         if models is None:
@@ -137,19 +139,29 @@ class ModelDirectory:
         return tuple(models)
 
 
-def _named(snapshot: Snapshot) -> list[Model]:
+def _named(snapshot: Snapshot, caller: Caller) -> list[Model]:
     configurations = [
         Model(id=item.name, created=item.created, owned_by=item.provider, native=_described(item))
         for item in snapshot.configurations.values()
-        if item.provider in snapshot.providers
+        if _is_usable(snapshot, item, caller, item.name)
     ]
     aliases = [
         Model(id=item.name, created=item.created, owned_by=named.provider, native=_described(named))
         for item in snapshot.aliases.values()
-        if (named := snapshot.configurations.get(item.configuration)) and item.name not in snapshot.configurations
+        if item.name not in snapshot.configurations
+        and (named := snapshot.configurations.get(item.configuration))
+        and _is_usable(snapshot, named, caller, item.name, named.name)
     ]
-    by_name = sorted(configurations, key=lambda model: model.id) + sorted(aliases, key=lambda model: model.id)
-    return [model for model in by_name if model.owned_by in snapshot.providers]
+    return sorted(configurations, key=lambda model: model.id) + sorted(aliases, key=lambda model: model.id)
+
+
+def _is_usable(snapshot: Snapshot, configuration: ConfigurationRecord, caller: Caller, *names: str) -> bool:
+    return (
+        configuration.is_active
+        and configuration.provider in snapshot.providers
+        and snapshot.is_owned(configuration, caller)
+        and snapshot.is_open(caller, *names)
+    )
 
 
 def _described(configuration: ConfigurationRecord) -> bytes:

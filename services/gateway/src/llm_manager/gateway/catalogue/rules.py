@@ -5,23 +5,25 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar, get_args
 
 import msgspec
 
-from llm_manager.core.errors import ModelNotFound
+from llm_manager.core.errors import ConfigurationInactive, ModelNotFound, PermissionRefused
 from llm_manager.core.facts import Dialect
 from llm_manager.core.families import Capability
 from llm_manager.gateway.catalogue.layers import Layers
 from llm_manager.gateway.inference.profile import ModelProfile
-from llm_manager.gateway.inference.rules import Target
+from llm_manager.gateway.inference.rules import Caller, Target
 
+# The model of who asks for none.
+DEFAULT = "default"
 _HINTS, _HINT_CANDIDATES = 3, 2_000
 _SHOWN_NAME = 100
-_MOST_FOUND = 1_000
+_MOST_FOUND = 4_000
 # NATS KV keys take only these; a dot separates tokens, so it may stand neither at an end nor twice.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -58,21 +60,37 @@ class NamedRecord(Record, frozen=True, kw_only=True):
 
 
 class AppRecord(Record, frozen=True, kw_only=True):
-    """A client application."""
+    """A client application.
+
+    Args:
+        allowed_models: see `is_allowed`.
+    """
 
     prefix: ClassVar[str] = "app"
     collection: ClassVar[str] = "apps"
     name: str
+    allowed_models: tuple[str, ...] | None = None
 
 
 class KeyRecord(Record, frozen=True, kw_only=True):
-    """An API key; `hash` is keyed by the platform's pepper."""
+    """An API key; `hash` is keyed by the platform's pepper.
+
+    Args:
+        scopes: what it may do: `inference`, or permissions by their names.
+        expires_at: from then on it opens nothing; None for never.
+        allowed_addresses: networks that it may come from, None for anywhere.
+        allowed_models: names or patterns, None for what its app may use.
+    """
 
     prefix: ClassVar[str] = "key"
     collection: ClassVar[str] = "keys"
     app_id: str
     name: str
     hash: str
+    scopes: tuple[str, ...] = ("inference",)
+    expires_at: datetime | None = None
+    allowed_addresses: tuple[str, ...] | None = None
+    allowed_models: tuple[str, ...] | None = None
 
 
 class SealedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +154,9 @@ class ConfigurationRecord(NamedRecord, frozen=True, kw_only=True):
     """A named model ready to use; `created` in Unix seconds.
 
     Args:
+        app_id: of the one app that may use it; empty for all.
+        is_active: False while it is switched off: requests are told so.
+        is_default: it is what the model `default` means, to its app or to all.
         adapts_parameters: what the provider does not take is left out or brought into range, with a warning, instead
             of refused.
         capabilities, context_window, max_output_tokens: see `inference.profile.ModelProfile`.
@@ -145,6 +166,9 @@ class ConfigurationRecord(NamedRecord, frozen=True, kw_only=True):
     collection: ClassVar[str] = "configurations"
     provider: str
     upstream_model: str
+    app_id: str = ""
+    is_active: bool = True
+    is_default: bool = False
     created: int = 0
     tags: dict[str, str] = {}
     adapts_parameters: bool = False
@@ -164,6 +188,17 @@ class AliasRecord(NamedRecord, frozen=True, kw_only=True):
 
 AnyRecord = AppRecord | KeyRecord | ProviderRecord | ConfigurationRecord | AliasRecord
 _BY_PREFIX: Mapping[str, type[AnyRecord]] = {record.prefix: record for record in get_args(AnyRecord)}
+
+
+def is_allowed(patterns: Sequence[str] | None, names: Sequence[str]) -> bool:
+    """Return whether one of the names is among those allowed; None allows all. `*` ends a pattern that begins names."""
+    if patterns is None:
+        return True
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+        for pattern in patterns
+        for name in names
+    )
 
 
 def kv_key(record: AnyRecord) -> str:
@@ -205,8 +240,10 @@ class Snapshot:
     configurations: Layers[ConfigurationRecord] = field(default_factory=Layers[ConfigurationRecord])
     aliases: Layers[AliasRecord] = field(default_factory=Layers[AliasRecord])
     is_complete: bool = False
-    # targets that were asked for, by the model's name; made anew with every snapshot
-    _found: dict[str, Target] = field(default_factory=dict[str, Target], init=False, repr=False, compare=False)
+    # targets that were asked for, by who asks and the model's name; made anew with every snapshot
+    _found: dict[tuple[str, str, str], Target] = field(
+        default_factory=dict[tuple[str, str, str], Target], init=False, repr=False, compare=False
+    )
 
     @staticmethod
     def of(records: Iterable[AnyRecord], *, is_complete: bool) -> Snapshot:
@@ -230,34 +267,80 @@ class Snapshot:
             return self
         return replace(self, **{record.collection: collection.changed(record.handle, value)})
 
-    def resolve(self, model: str) -> Target:
-        """Return where a model's name leads: a configuration, an alias, or `<provider>/<upstream model>`.
+    def resolve(self, model: str, caller: Caller) -> Target:
+        """Return where a model's name leads: a configuration, an alias, `default`, or `<provider>/<upstream model>`.
 
         Raises:
             ModelNotFound: none of them; the message offers the nearest names.
+            ConfigurationInactive: it is switched off.
+            PermissionRefused: it is another app's, or not among those that app and key may ask for.
         """
-        found = self._found.get(model)
+        key = self.keys.get(caller.api_key_id)
+        is_narrowed = key is not None and key.allowed_models is not None
+        asked = caller.app_id, caller.api_key_id if is_narrowed else "", model
+        found = self._found.get(asked)
         if found is None:
-            found = self._resolve(model)
+            found = self._resolve(model, caller)
             # clients make names of upstream models up: few are kept, and none that is long
             if len(self._found) >= _MOST_FOUND:
                 self._found.clear()
             if len(model) <= _SHOWN_NAME:
-                self._found[model] = found
+                self._found[asked] = found
         return found
 
-    def _resolve(self, model: str) -> Target:
-        alias = self.aliases.get(model)
-        configuration = self.configurations.get(model) or (alias and self.configurations.get(alias.configuration))
-        if configuration is not None:
-            provider = self.providers.get(configuration.provider)
-            if provider is not None:
-                return _configured(provider, configuration)
+    def _resolve(self, model: str, caller: Caller) -> Target:
+        configuration = self._configuration(model, caller)
+        if configuration is not None and (provider := self.providers.get(configuration.provider)) is not None:
+            self._check(model, configuration, caller)
+            return _configured(provider, configuration)
         name, separator, upstream_model = model.partition("/")
         provider = self.providers.get(name)
         if provider is not None and separator and upstream_model:
+            if not self.is_open(caller, model):
+                raise self._refused(model, caller)
             return target_of(provider, upstream_model)
         raise self.not_found(model)
+
+    def _configuration(self, model: str, caller: Caller) -> ConfigurationRecord | None:
+        if (configuration := self.configurations.get(model)) is not None:
+            return configuration
+        if model == DEFAULT and (chosen := self.default_of(caller.app_id)) is not None:
+            return chosen
+        alias = self.aliases.get(model)
+        return self.configurations.get(alias.configuration) if alias is not None else None
+
+    def default_of(self, app_id: str) -> ConfigurationRecord | None:
+        """Return the configuration that an app's `default` means: its own, else that of all."""
+        chosen = [one for one in self.configurations.values() if one.is_default and one.app_id in (app_id, "")]
+        return max(chosen, key=lambda one: one.app_id, default=None)
+
+    def _check(self, model: str, configuration: ConfigurationRecord, caller: Caller) -> None:
+        if not (self.is_owned(configuration, caller) and self.is_open(caller, model, configuration.name)):
+            raise self._refused(model, caller)
+        if not configuration.is_active:
+            why = "is switched off" if configuration.upstream_model else "has no model yet"
+            raise ConfigurationInactive(
+                f"The configuration {configuration.name[:_SHOWN_NAME]!r} {why}; whoever manages models can change it.",
+                param="model",
+            )
+
+    @staticmethod
+    def is_owned(configuration: ConfigurationRecord, caller: Caller) -> bool:
+        """Return whether a configuration belongs to the caller's app or to all."""
+        return configuration.app_id in ("", caller.app_id)
+
+    def is_open(self, caller: Caller, *names: str) -> bool:
+        """Return whether app and key may ask for what has these names."""
+        app, key = self.apps.get(caller.app_id), self.keys.get(caller.api_key_id)
+        return is_allowed(app and app.allowed_models, names) and is_allowed(key and key.allowed_models, names)
+
+    def _refused(self, model: str, caller: Caller) -> PermissionRefused:
+        app = self.apps.get(caller.app_id)
+        return PermissionRefused(
+            f"The app {app.name[:_SHOWN_NAME] if app else caller.app_id!r} or its key may not use the model "
+            f"{model[:_SHOWN_NAME]!r}; GET /v1/models lists those that it may.",
+            param="model",
+        )
 
     def not_found(self, model: str) -> ModelNotFound:
         """Make the error for a name that leads nowhere."""

@@ -27,7 +27,7 @@ from llm_manager.gateway.catalogue.rules import (
     SealedKey,
     kv_key_of,
 )
-from llm_manager.gateway.tables import ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
+from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
 from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
@@ -116,14 +116,24 @@ async def load(
 
 def app_record(row: App) -> AppRecord:
     """Return an app as it travels."""
-    return AppRecord(id=row.id, revision=row.revision, is_enabled=row.is_enabled, name=row.name)
+    allowed = None if row.allowed_models is None else tuple(row.allowed_models)
+    return AppRecord(id=row.id, revision=row.revision, is_enabled=row.is_enabled, name=row.name, allowed_models=allowed)
 
 
 def key_record(row: Key) -> KeyRecord:
     """Return a key as it travels."""
     is_enabled = row.is_enabled and row.revoked_at is None
     return KeyRecord(
-        id=row.id, revision=row.revision, is_enabled=is_enabled, app_id=row.app_id, name=row.name, hash=row.hash
+        id=row.id,
+        revision=row.revision,
+        is_enabled=is_enabled,
+        app_id=row.app_id,
+        name=row.name,
+        hash=row.hash,
+        scopes=tuple(row.scopes),
+        expires_at=row.expires_at,
+        allowed_addresses=None if row.allowed_addresses is None else tuple(row.allowed_addresses),
+        allowed_models=None if row.allowed_models is None else tuple(row.allowed_models),
     )
 
 
@@ -156,11 +166,17 @@ def provider_record(row: Provider) -> ProviderRecord:
     )
 
 
-def _configuration(row: Configuration) -> ConfigurationRecord:
+def configuration_record(row: Configuration) -> ConfigurationRecord:
+    """Return a configuration as it travels. What a person switched off is known on, so that requests are told so; what
+    the environment gives no more is gone.
+    """
     return ConfigurationRecord(
         id=row.id,
         revision=row.revision,
-        is_enabled=row.is_enabled,
+        is_enabled=row.is_enabled or row.managed_by == ADMIN,
+        is_active=row.is_enabled,
+        is_default=row.is_default,
+        app_id=row.app_id or "",
         name=row.name,
         provider=row.provider.name,
         upstream_model=row.upstream_model,
@@ -173,7 +189,8 @@ def _configuration(row: Configuration) -> ConfigurationRecord:
     )
 
 
-def _alias(row: Alias) -> AliasRecord:
+def alias_record(row: Alias) -> AliasRecord:
+    """Return an alias as it travels."""
     return AliasRecord(
         id=row.id,
         revision=row.revision,
@@ -191,11 +208,11 @@ RECORD_KINDS: tuple[RecordKind[Any], ...] = (
     RecordKind(
         ConfigurationRecord,
         Configuration,
-        _configuration,
+        configuration_record,
         Configuration.name,
         parent=(Configuration.provider, Provider.name),
     ),
-    RecordKind(AliasRecord, Alias, _alias, Alias.name, parent=(Alias.configuration, Configuration.name)),
+    RecordKind(AliasRecord, Alias, alias_record, Alias.name, parent=(Alias.configuration, Configuration.name)),
     RecordKind(KeyRecord, Key, key_record, Key.id),
 )
 

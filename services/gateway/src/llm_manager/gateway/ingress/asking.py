@@ -38,6 +38,7 @@ from llm_manager.gateway.ingress.prompt import prompt_characters
 from llm_manager.gateway.ingress.response_headers import answer_headers, stream_headers
 from llm_manager.gateway.ingress.streaming import AnswerStream, EventStreamResponse
 from llm_manager.gateway.ingress.writer import AnswerWriter
+from llm_manager.gateway.keys.shown import authorization_of
 from llm_manager.gateway.parts import PARTS, Parts
 
 T = TypeVar("T")
@@ -48,17 +49,14 @@ _IDEMPOTENCY_KEY = "idempotency-key"
 def caller_of(request: Request) -> Caller:
     """Check the API key, wherever the client's dialect keeps it.
 
-    `Authorization: Bearer` (OpenAI, Cohere, Ollama), `x-api-key` (Anthropic), `x-goog-api-key` or `?key=` (Gemini).
-
     Raises:
-        AuthenticationFailed: there is none, or it is not good.
+        AuthenticationFailed: there is none, it is not good, or there are two.
+        PermissionRefused: it may not come from the connection's address, or not call models.
     """
-    exchange = exchange_of(request.scope)
-    authorization = exchange.header(b"authorization")
-    if authorization is None:
-        key = exchange.header(b"x-api-key") or exchange.header(b"x-goog-api-key") or request.query_params.get("key")
-        authorization = f"Bearer {key}" if key else None
-    return PARTS.of(request).caller(authorization)
+    scope = request.scope
+    peer: tuple[str, int] | None = scope.get("client")
+    authorization = authorization_of(scope["headers"], scope["query_string"])
+    return PARTS.of(request).caller(authorization, peer[0] if peer else "")
 
 
 async def admitted(request: Request) -> Asked:
@@ -118,7 +116,7 @@ class Asked:
         Raises:
             ModelNotFound, InvalidRequest, UnsupportedParameter.
         """
-        target = self.parts.catalogue.snapshot.resolve(model)
+        target = self.parts.catalogue.snapshot.resolve(model, self.caller)
         inference, translated = self.parts.inference, _Once(neutral)
         asked: Input
         if inference.speaks(target, dialect) and not is_carried_in(self.body):

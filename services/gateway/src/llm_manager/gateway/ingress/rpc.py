@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import grpc.aio
 
@@ -35,7 +36,7 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
         catalogue: Catalogue,
         models: ModelDirectory,
         *,
-        check_key: Callable[[str | None], Caller],
+        check_key: Callable[[str | None, str], Caller],
         drain: Drain,
         timeout_seconds: float,
     ) -> None:
@@ -148,11 +149,14 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
 
     def _caller(self, context: Context) -> Caller:
         self._drain.check()
-        metadata = dict(context.invocation_metadata() or ())
-        authorization = metadata.get("authorization")
+        shown = [value for name, value in context.invocation_metadata() or () if name == "authorization"]
+        if len(shown) > 1:
+            # a proxy may have checked another one than we would
+            raise AuthenticationFailed("There are several entries of authorization in the metadata; send one.")
+        authorization = shown[0] if shown else None
         if isinstance(authorization, bytes):
             raise AuthenticationFailed("The authorization metadata is not text.")
-        return self._check_key(authorization)
+        return self._check_key(authorization, peer_address(context.peer()))
 
     def _chat_call(
         self,
@@ -190,13 +194,21 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
         return Call(
             request_id=uuid7(),
             caller=caller,
-            target=self._catalogue.snapshot.resolve(model),
+            target=self._catalogue.snapshot.resolve(model, caller),
             operation=operation,
             input=EncodedInput(asked.SerializeToString()),
             requested_model=model,
             deadline_seconds=min(self._timeout_seconds, remaining or self._timeout_seconds),
             is_stream=is_stream,
         )
+
+
+def peer_address(peer: str) -> str:
+    """Return the IP address in gRPC's name of a connection (`ipv4:10.0.0.1:5000`, `ipv6:%5B::1%5D:5000`), else ""."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return ""
+    return unquote(rest).rpartition(":")[0].strip("[]")
 
 
 def _characters(chat: chat_pb2.ChatInput) -> int:

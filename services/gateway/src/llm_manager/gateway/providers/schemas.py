@@ -2,24 +2,93 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated, Literal
+
 from pydantic import BaseModel, Field
 
 from llm_manager.gateway.catalogue.environment import Origin
+from llm_manager.gateway.resources.schemas import Body, Description, Name, View
+from llm_manager.kit.secrets import Secret
+
+ProviderName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/]+$", examples=["openai-eu"])]
+BaseUrl = Annotated[str, Field(max_length=2_000, examples=["https://llm.example.com/v1"])]
+ApiKey = Annotated[Secret, Field(description="Sealed at once and never shown again.", examples=["sk-…"])]
+Headers = Annotated[
+    dict[str, str | None],
+    Field(max_length=50, description="Sent with every request, sealed like keys; null takes one away."),
+]
+PathsBody = Annotated[
+    dict[str, Annotated[str, Field(max_length=500)]],
+    Field(description="Below the base URL, where they differ from the kind's: chat, embeddings, models, rerank …"),
+]
+Limit = Literal["connect", "headers", "first_token", "idle", "total"]
+Timeouts = Annotated[
+    dict[Limit, Annotated[float, Field(ge=0.1, le=3_600, strict=False)]],
+    Field(description="Seconds, where they differ from the kind's.", examples=[{"connect": 5, "total": 300}]),
+]
 
 
-class ProviderView(BaseModel):
-    """A provider without its credential."""
+class ProviderBody(Body):
+    """A new provider."""
 
-    name: str = Field(examples=["openai"])
-    kind: str = Field(examples=["openai"])
+    name: ProviderName
+    kind: Annotated[str, Field(max_length=50, examples=["openai"], description="Which API it speaks.")]
+    description: Description = ""
+    base_url: BaseUrl = Field(default="", description="Empty for the kind's own.")
+    api_key: ApiKey | None = None
+    headers: Headers = Field(default_factory=dict)
+    paths: PathsBody = Field(default_factory=dict)
+    timeouts: Timeouts = Field(default_factory=dict)
+    is_enabled: bool = True
+
+
+class ProviderChange(Body):
+    """What should be another: a field that is absent stays as it is; null puts back what the kind has."""
+
+    name: ProviderName | None = None
+    description: Description | None = None
+    base_url: BaseUrl | None = Field(default=None, description="Of another host only together with `api_key`.")
+    api_key: ApiKey | None = Field(default=None, description="Replaces all keys; null takes them away.")
+    headers: Headers | None = Field(default=None, description="Merged by name; null takes all away.")
+    paths: PathsBody | None = None
+    timeouts: Timeouts | None = None
+    is_enabled: bool | None = None
+
+
+class ProviderKeyBody(Body):
+    """A further key of a provider; attempts use its keys in turn."""
+
+    name: Name = Field(examples=["second"])
+    api_key: ApiKey
+
+
+class ProviderKeyChange(Body):
+    """Whether a key is used."""
+
+    is_enabled: bool
+
+
+class ProviderKeyView(BaseModel):
+    """A key of a provider."""
+
+    name: str
+    fingerprint: str = Field(description="What may be shown of it.", examples=["…f3Qa"])
+    is_enabled: bool
+
+
+class ProviderView(View):
+    """A provider without its secrets."""
+
+    kind: str
+    description: str
     base_url: str = Field(description="Where it is reached; empty when it answers from this machine.")
+    api_keys: list[ProviderKeyView]
+    headers: dict[str, str] = Field(description="What is called like a secret is hidden.")
+    paths: dict[str, str]
+    timeouts: dict[str, float]
+    archived_at: datetime | None
     origin: Origin = Field(description="environment: a variable gives it now; kept: one gave it at an earlier start.")
     variables: list[str] = Field(description="Variables that are set now.", examples=[["OPENAI_API_KEY"]])
     kept_variables: list[str] = Field(description="Variables whose value of an earlier start is used.")
-    models: int = Field(description="How many configurations lead to it.")
-
-
-class ProviderList(BaseModel):
-    """Every provider that can be used, by name."""
-
-    data: list[ProviderView]
+    models: int = Field(description="How many configurations that are on lead to it.")

@@ -23,22 +23,15 @@ class ProviderStore:
         self._audit = audit
         self._environment = EnvironmentStore(box)
 
-    async def list(self) -> Sequence[tuple[Provider, int]]:
-        """Return every enabled provider with the number of its enabled configurations, by name."""
-        count = (
-            select(func.count())
-            .select_from(Configuration)
-            .where(Configuration.provider_id == Provider.id, Configuration.is_enabled)
-            .scalar_subquery()
+    async def models(self, provider_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many configurations that are on lead to each provider; those without any are left out."""
+        query = (
+            select(Configuration.provider_id, func.count())
+            .where(Configuration.provider_id.in_(provider_ids), Configuration.is_enabled)
+            .group_by(Configuration.provider_id)
         )
-        query = select(Provider, count).where(Provider.is_enabled).order_by(Provider.name)
         async with self._database.session(read_only=True) as session:
-            return [(row, models or 0) for row, models in await session.execute(query)]
-
-    async def find(self, name: str) -> Provider | None:
-        """Return an enabled provider, None when there is no such one."""
-        async with self._database.session(read_only=True) as session:
-            return await session.scalar(select(Provider).where(Provider.name == name, Provider.is_enabled))
+            return {row[0]: int(row[1]) for row in await session.execute(query)}
 
     async def forget(self, subject: Subject, name: str, rest: Wanted) -> None:
         """Delete what the environment once gave a provider, and bring everything else of it to `rest`."""

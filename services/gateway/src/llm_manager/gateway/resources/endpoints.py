@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Query, Response
 
 from llm_manager.gateway.resources.rules import MOST_ROWS, Page, etag_of, expected_revision
+from llm_manager.gateway.resources.schemas import ListOf, View
+from llm_manager.gateway.tables import Table
+
+V = TypeVar("V", bound=View)
 
 _LONGEST_CURSOR = 2_000
 
@@ -32,6 +37,18 @@ def _revision(
 
 Paged = Annotated[Page, Depends(_page)]
 Revision = Annotated[int | None, Depends(_revision)]
+
+
+def listed(found: tuple[Sequence[Table], str], view: type[V]) -> ListOf[V]:
+    """Show a page: its rows, and the cursor of the next one."""
+    rows, cursor = found
+    return ListOf(data=[view.model_validate(row) for row in rows], next_cursor=cursor or None)
+
+
+def shown(response: Response, row: Table, view: type[V]) -> V:
+    """Show one row, its revision as ETag."""
+    tag(response, row.revision)
+    return view.model_validate(row)
 
 
 def tag(response: Response, revision: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -61,6 +63,24 @@ def place_of(cursor: str, *, sort: str) -> Place:
             f"The cursor belongs to a list sorted by {place.sort[:50]!r}; begin again without it.", param="cursor"
         )
     return place
+
+
+# Any: values of fields, which their models have checked
+def values_of(said: Mapping[str, Any], cleared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a change makes of the fields that were sent.
+
+    Args:
+        cleared: what null makes of each field that can be taken away.
+
+    Raises:
+        InvalidRequest: null for a field that cannot be.
+    """
+    values: dict[str, Any] = {}
+    for field, value in said.items():
+        if value is None and field not in cleared:
+            raise InvalidRequest(f"{field} cannot be taken away; leave it out to keep it.", param=field)
+        values[field] = cleared[field] if value is None else value
+    return values
 
 
 def etag_of(revision: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from llm_manager.gateway.access.rules import Subject
 from llm_manager.gateway.audit.rules import Action, Json, changed_fields
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.resources.rules import Page, Place, cursor_of, place_of
-from llm_manager.gateway.tables import Instant, Table
+from llm_manager.gateway.tables import ENVIRONMENT, Instant, Table
 from llm_manager.kit.sql import Database
 
 T = TypeVar("T", bound=Table)
@@ -33,6 +33,7 @@ class Declaration(Generic[T]):
         told: a row for the audit, without secrets, its name among it.
         key: attribute that people call a row by; lists are searched in it.
         sorts: by what a list may be sorted, and the attribute that says it: a text or a time.
+        cleared: what null makes of each field that a change may take away.
         is_found_by_key: no two rows have the same, so that one can be asked for by it as well as by its id.
     """
 
@@ -42,6 +43,7 @@ class Declaration(Generic[T]):
     told: Callable[[T], Json]
     key: str
     sorts: Mapping[str, str]
+    cleared: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_found_by_key: bool = True
 
     # Any: which columns a table has, its type cannot say
@@ -57,6 +59,11 @@ class ResourceStore(Generic[T]):
         self._database = database
         self._audit = audit
         self._is = declaration
+
+    @property
+    def declaration(self) -> Declaration[T]:
+        """What resource this is."""
+        return self._is
 
     async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
         """Return rows, and the cursor of the next page; empty on the last one.
@@ -102,11 +109,11 @@ class ResourceStore(Generic[T]):
         Raises:
             Conflict: there is one of this name.
         """
-        row = make()
-        name = getattr(row, self._is.key)
+        row, name = make(), ""
         try:
             async with self._database.session() as session:
                 yield session, row
+                name = getattr(row, self._is.key)
                 # not before: what the body looks up would write half a row
                 session.add(row)
                 await session.flush()
@@ -114,6 +121,7 @@ class ResourceStore(Generic[T]):
                 await self._audit.add(
                     session, subject, "created", resource=self._is.name, resource_id=row.id, after=said
                 )
+                await self._tell_further(session, subject)
         except IntegrityError as error:
             raise self._taken(name) from error
 
@@ -135,19 +143,62 @@ class ResourceStore(Generic[T]):
         try:
             async with self._database.session() as session:
                 row = await self._found(session, handle, for_update=True)
-                if revision is not None and row.revision != revision:
-                    raise PreconditionFailed(
-                        f"The {self._is.singular} was changed meanwhile: it is at revision {row.revision}, not "
-                        f"{revision}; read it again."
-                    )
+                self._check(row, revision)
                 before = self._is.told(row)
                 yield session, row
                 # what fails forgets the row
                 name = getattr(row, self._is.key)
                 await session.flush()
                 await self._tell(session, subject, row, before, is_end=is_end)
+                await self._tell_further(session, subject)
         except IntegrityError as error:
             raise self._taken(name) from error
+
+    async def delete(self, subject: Subject, handle: str, *, revision: int | None = None) -> T:
+        """Delete a row for good, and tell the audit; return what it was.
+
+        Raises:
+            NotFound, PreconditionFailed: it was changed meanwhile.
+            Conflict: other rows name it, or the environment would make it again.
+        """
+        try:
+            async with self._database.session() as session:
+                row = await self._found(session, handle, for_update=True)
+                self._check(row, revision)
+                if row.managed_by == ENVIRONMENT:
+                    raise Conflict(
+                        f"The environment gives this {self._is.singular}, so the next start would make it again; "
+                        "switch it off instead."
+                    )
+                before = self._is.told(row)
+                await session.delete(row)
+                await session.flush()
+                await self._audit.add(
+                    session, subject, "deleted", resource=self._is.name, resource_id=row.id, before=before
+                )
+        except IntegrityError as error:
+            raise Conflict(
+                f"The {self._is.singular} is still named by others: delete those first, or switch it off."
+            ) from error
+        return row
+
+    def _check(self, row: T, revision: int | None) -> None:
+        if revision is not None and row.revision != revision:
+            raise PreconditionFailed(
+                f"The {self._is.singular} was changed meanwhile: it is at revision {row.revision}, not {revision}; "
+                "read it again."
+            )
+
+    def note(self, session: AsyncSession, row: T) -> None:
+        """Say, inside the body of `creating` or `changing`, that a further row is about to become another."""
+        self._further(session).append((row, self._is.told(row)))
+
+    def _further(self, session: AsyncSession) -> list[tuple[T, Json]]:
+        return session.info.setdefault("further", [])
+
+    async def _tell_further(self, session: AsyncSession, subject: Subject) -> None:
+        for row, before in self._further(session):
+            await self._tell(session, subject, row, before, is_end=False)
 
     async def _tell(self, session: AsyncSession, subject: Subject, row: T, before: Json, *, is_end: bool) -> None:
         after = self._is.told(row)
@@ -166,6 +217,8 @@ class ResourceStore(Generic[T]):
 
     def _filtered(self, page: Page) -> Select[T]:
         query = select(self._is.table)
+        if "\0" in page.search:
+            raise InvalidRequest("search: no name has this character.", param="search")
         if page.search:
             name = self._is.column(self._is.key)
             # SQLite knows upper and lower case of ASCII only: of other letters at least the very same are found
@@ -184,7 +237,10 @@ class ResourceStore(Generic[T]):
         is_it = or_(row_id == handle, name == handle) if self._is.is_found_by_key else row_id == handle
         # who calls a row by the id of another one gets the other one
         query = select(self._is.table).where(is_it).order_by((row_id == handle).desc()).limit(1)
-        row = await session.scalar(query.with_for_update(of=self._is.table) if for_update else query)
+        # PostgreSQL has no text with NUL in it
+        is_text = "\0" not in handle
+        found = query.with_for_update(of=self._is.table) if for_update else query
+        row = await session.scalar(found) if is_text else None
         if row is None:
             raise NotFound(f"There is no {self._is.singular} {handle[:100]!r}; GET /api/v1/{self._is.name} lists them.")
         return row
@@ -198,3 +254,19 @@ def _value_of(place: Place, column: Any) -> str | datetime:
         return datetime.fromisoformat(place.value)
     except ValueError as error:
         raise InvalidRequest("The cursor is not one of ours; begin again without it.", param="cursor") from error
+
+
+async def referred(session: AsyncSession, table: type[T], handle: str, *, param: str) -> T:
+    """Return the row that a field names by its id or its name.
+
+    Raises:
+        NotFound: there is none; `param` says which field it was.
+    """
+    # Any: that a table has a name, its type cannot say
+    named: Any = table
+    query = select(named).where(or_(named.id == handle, named.name == handle)).order_by((named.id == handle).desc())
+    with session.no_autoflush:
+        row: T | None = await session.scalar(query.limit(1))
+    if row is None:
+        raise NotFound(f"{param}: there is none of the id or the name {handle[:100]!r}.", param=param)
+    return row

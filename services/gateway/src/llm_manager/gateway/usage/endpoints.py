@@ -8,12 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from llm_manager.gateway.access.endpoints import ADMIN_RESPONSES, Requires
 from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.usage.rules import EventPage, OrderBy, Range, TopBy
 from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
 from llm_manager.gateway.usage.service import UsageReports
-from llm_manager.gateway.users.endpoints import ADMIN_RESPONSES, Requires
 
 REPORTS: Built[UsageReports] = Built("usage")
 router = APIRouter(

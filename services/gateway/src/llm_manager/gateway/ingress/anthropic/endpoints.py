@@ -52,7 +52,7 @@ async def count_message_tokens(request: Request) -> Response:
     """Count the tokens of a prompt, or estimate them where the provider cannot count."""
     asked = await admitted(request)
     head = decode(asked.body, CountHead)
-    target = asked.parts.catalogue.snapshot.resolve(head.model)
+    target = asked.parts.catalogue.snapshot.resolve(head.model, asked.caller)
     if not asked.parts.inference.offers(target.kind, "count_tokens"):
         # a prompt that could not be sent has no size
         count_input(asked.body)

@@ -71,7 +71,7 @@ async def count_tokens(request: Request) -> Response:
     """Count the tokens of a prompt, or estimate them where the provider cannot count."""
     asked = await admitted(request)
     model = _model(request)
-    target = asked.parts.catalogue.snapshot.resolve(model)
+    target = asked.parts.catalogue.snapshot.resolve(model, asked.caller)
     if not asked.parts.inference.offers(target.kind, "count_tokens"):
         # a prompt that could not be sent has no size
         count_input(asked.body)

@@ -54,5 +54,5 @@ async def create_rerank(request: Request) -> Response:
 def _dialect(asked: Asked, model: str) -> Dialect:
     """The form of the provider's own that the body has already."""
     parts = asked.parts
-    target = parts.catalogue.snapshot.resolve(model)
+    target = parts.catalogue.snapshot.resolve(model, asked.caller)
     return _COHERE if parts.inference.speaks(target, _COHERE) and is_cohere_v2(asked.body) else _OPENAI

@@ -119,7 +119,7 @@ class Creation:
             PreviousResponseNotFound, ModelNotFound, InvalidRequest, StoreUnavailable.
         """
         asked, head = self.asked, self.head
-        target = asked.parts.catalogue.snapshot.resolve(head.model)
+        target = asked.parts.catalogue.snapshot.resolve(head.model, asked.caller)
         speaks = not is_expanded and asked.parts.inference.speaks(target, DIALECT)
         is_native = speaks and not is_carried_in(asked.body)
         previous = head.previous_response_id

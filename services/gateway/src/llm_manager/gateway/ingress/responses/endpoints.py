@@ -49,7 +49,7 @@ async def count_input_tokens(request: Request) -> Response:
     """Count the tokens of a request, or estimate them where the provider cannot count."""
     creation = Creation(await admitted(request), RESPONSES.of(request))
     asked, head = creation.asked, creation.head
-    target = asked.parts.catalogue.snapshot.resolve(head.model)
+    target = asked.parts.catalogue.snapshot.resolve(head.model, asked.caller)
     is_counted = asked.parts.inference.offers(target.kind, "count_tokens")
     await creation.with_history(is_expanded=not is_counted)
     if not is_counted:

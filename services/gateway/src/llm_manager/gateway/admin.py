@@ -1,0 +1,104 @@
+"""Composition of the admin API: who is let in, and each resource's store, service and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from llm_manager.core.facts import Facts
+from llm_manager.gateway.access.endpoints import DOOR
+from llm_manager.gateway.aliases import endpoints as aliases
+from llm_manager.gateway.aliases.service import ALIASES, AliasService
+from llm_manager.gateway.apps import endpoints as apps
+from llm_manager.gateway.apps.service import APPS
+from llm_manager.gateway.audit import endpoints as audit
+from llm_manager.gateway.audit.service import Audit
+from llm_manager.gateway.audit.store import AuditStore
+from llm_manager.gateway.bootstrap import Bootstrap
+from llm_manager.gateway.catalogue.service import Catalogue
+from llm_manager.gateway.catalogue.store import alias_record, app_record, configuration_record
+from llm_manager.gateway.configurations import endpoints as configurations
+from llm_manager.gateway.configurations.service import CONFIGURATIONS, ConfigurationService
+from llm_manager.gateway.keys import endpoints as keys
+from llm_manager.gateway.keys.door import KeyDoor
+from llm_manager.gateway.keys.service import KEYS, KeyService
+from llm_manager.gateway.providers import endpoints as providers
+from llm_manager.gateway.providers.service import PROVIDERS, ProviderService
+from llm_manager.gateway.providers.store import ProviderStore
+from llm_manager.gateway.resources.service import ResourceService
+from llm_manager.gateway.resources.store import ResourceStore
+from llm_manager.gateway.settings import GatewaySettings
+from llm_manager.gateway.users import people_endpoints as users
+from llm_manager.gateway.users import session_endpoints as sessions
+from llm_manager.gateway.users.checks import PasswordChecks
+from llm_manager.gateway.users.doors import Doors
+from llm_manager.gateway.users.people import USERS, UserService
+from llm_manager.gateway.users.service import AdminDoor
+from llm_manager.gateway.users.session_store import SessionStore
+from llm_manager.gateway.users.sessions import Sessions
+from llm_manager.gateway.users.trail import LogInTrail
+from llm_manager.kit.secrets import SecretBox
+from llm_manager.kit.sql import Database
+
+ADMIN_ROUTERS = (
+    *(apps.router, configurations.router, aliases.router, keys.router, providers.router),
+    *(users.router, sessions.router, audit.router),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """What the admin API stands on."""
+
+    database: Database
+    box: SecretBox
+    catalogue: Catalogue
+    bootstrap: Bootstrap
+    facts: Mapping[str, Facts]
+    environ: Mapping[str, str]
+    pepper: bytes
+
+
+def build_admin(app: FastAPI, settings: GatewaySettings, plane: ControlPlane) -> Sessions:
+    """Give the endpoints their services; return the sessions, which are purged while the gateway runs."""
+    trail = AuditStore(plane.database)
+    audit.AUDIT.put(app, Audit(trail))
+    _put_resources(app, plane, trail)
+    _put_providers(app, plane, trail)
+    return _put_people(app, settings, plane, trail)
+
+
+def _put_resources(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None:
+    database, catalogue = plane.database, plane.catalogue
+    apps.APPS.put(app, ResourceService(ResourceStore(database, trail, APPS), catalogue, app_record))
+    configurations.CONFIGURATIONS.put(
+        app, ConfigurationService(ResourceStore(database, trail, CONFIGURATIONS), catalogue, configuration_record)
+    )
+    aliases.ALIASES.put(app, AliasService(ResourceStore(database, trail, ALIASES), catalogue, alias_record))
+    keys.KEYS.put(app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=plane.pepper))
+
+
+def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None:
+    known = ProviderService(
+        ResourceStore(plane.database, trail, PROVIDERS),
+        plane.catalogue,
+        ProviderStore(plane.database, plane.box, trail),
+        box=plane.box,
+        asked=plane.bootstrap.asked,
+        facts=plane.facts,
+        environ=plane.environ,
+    )
+    providers.PROVIDERS.put(app, known)
+
+
+def _put_people(app: FastAPI, settings: GatewaySettings, plane: ControlPlane, entries: AuditStore) -> Sessions:
+    trail, checks, password = LogInTrail(plane.database, entries), PasswordChecks(), settings.admin_password
+    door = AdminDoor(plane.database, trail=trail, checks=checks, password=password.reveal() if password else None)
+    store = SessionStore(plane.database, trail)
+    people = Sessions(store, door, plane.box)
+    DOOR.put(app, Doors(door, people, KeyDoor(plane.catalogue, pepper=plane.pepper)))
+    users.SESSIONS.put(app, people)
+    users.USERS.put(app, UserService(ResourceStore(plane.database, entries, USERS), store, door, checks))
+    return people

@@ -1,0 +1,1 @@
+"""Configurations: named models ready to use."""

@@ -1,0 +1,53 @@
+"""Routes of the framework whose bodies are bounded: FastAPI alone reads whatever comes, before it asks who sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
+
+from llm_manager.gateway.http.body import read_json_body
+from llm_manager.gateway.http.exchange import exchange_of
+
+# A configuration with all its parameters takes a hundredth of it.
+MOST_BYTES = 1024 * 1024
+
+
+class BoundedRoute(APIRoute):
+    """Takes JSON of at most one MiB."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # FastAPI's own type
+        """Read the body before the framework does."""
+        answer = super().get_route_handler()
+        if self.body_field is None:
+            return answer
+
+        async def bounded(request: Request) -> Response:
+            if _is_without_body(request):
+                return await answer(request)
+            body = await read_json_body(exchange_of(request.scope), request.receive, max_bytes=MOST_BYTES)
+            return await answer(Request(request.scope, _replayed(body, request.receive)))
+
+        return bounded
+
+
+def _is_without_body(request: Request) -> bool:
+    headers = request.headers
+    is_announced = any(name in headers for name in ("content-type", "transfer-encoding"))
+    return not is_announced and headers.get("content-length", "0") == "0"
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    is_told = False
+
+    async def once() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once
