@@ -16,13 +16,15 @@ from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Dialect, load_facts
 from llm_manager.core.ids import hash_api_key, new_api_key
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
-from llm_manager.gateway.catalogue.rules import (
+from llm_manager.gateway.catalogue.records import (
     AnyRecord,
     AppRecord,
     ConfigurationRecord,
     KeyRecord,
     ProviderProfile,
     ProviderRecord,
+)
+from llm_manager.gateway.catalogue.rules import (
     Snapshot,
 )
 from llm_manager.gateway.catalogue.service import Catalogue

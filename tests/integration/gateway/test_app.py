@@ -57,6 +57,8 @@ ROUTES = {
     *((method, "/api/v1/providers/{provider}/keys/{key}") for method in ("PATCH", "DELETE")),
     *((method, "/api/v1/configurations") for method in ("GET", "POST")),
     *((method, "/api/v1/configurations/{configuration}") for method in ("GET", "PATCH", "DELETE")),
+    *((method, "/api/v1/overrides") for method in ("GET", "POST")),
+    *((method, "/api/v1/overrides/{override}") for method in ("GET", "PATCH", "DELETE")),
     *((method, "/api/v1/aliases") for method in ("GET", "POST")),
     *((method, "/api/v1/aliases/{alias}") for method in ("GET", "PATCH", "DELETE")),
     *((method, "/api/v1/users") for method in ("GET", "POST")),

@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_manager.core.errors import ConfigurationInactive, ModelNotFound, PermissionRefused
-from llm_manager.gateway.catalogue.rules import (
+from llm_manager.gateway.catalogue.records import (
     AliasRecord,
     AppRecord,
     ConfigurationRecord,
     KeyRecord,
     ProviderRecord,
-    Snapshot,
-    is_allowed,
     kind_of,
     kv_key,
+)
+from llm_manager.gateway.catalogue.rules import (
+    Snapshot,
+    is_allowed,
 )
 from llm_manager.gateway.inference.rules import Caller
 

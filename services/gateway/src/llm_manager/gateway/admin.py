@@ -18,12 +18,14 @@ from llm_manager.gateway.audit.service import Audit
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.bootstrap import Bootstrap
 from llm_manager.gateway.catalogue.service import Catalogue
-from llm_manager.gateway.catalogue.store import alias_record, app_record, configuration_record
+from llm_manager.gateway.catalogue.store import alias_record, app_record, configuration_record, override_record
 from llm_manager.gateway.configurations import endpoints as configurations
 from llm_manager.gateway.configurations.service import CONFIGURATIONS, ConfigurationService
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.door import KeyDoor
 from llm_manager.gateway.keys.service import KEYS, KeyService
+from llm_manager.gateway.overrides import endpoints as overrides
+from llm_manager.gateway.overrides.service import OVERRIDES, OverrideService
 from llm_manager.gateway.providers import endpoints as providers
 from llm_manager.gateway.providers.service import PROVIDERS, ProviderService
 from llm_manager.gateway.providers.store import ProviderStore
@@ -43,7 +45,7 @@ from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import Database
 
 ADMIN_ROUTERS = (
-    *(apps.router, configurations.router, aliases.router, keys.router, providers.router),
+    *(apps.router, configurations.router, aliases.router, overrides.router, keys.router, providers.router),
     *(users.router, sessions.router, audit.router),
 )
 
@@ -77,6 +79,7 @@ def _put_resources(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None
         app, ConfigurationService(ResourceStore(database, trail, CONFIGURATIONS), catalogue, configuration_record)
     )
     aliases.ALIASES.put(app, AliasService(ResourceStore(database, trail, ALIASES), catalogue, alias_record))
+    overrides.OVERRIDES.put(app, OverrideService(ResourceStore(database, trail, OVERRIDES), catalogue, override_record))
     keys.KEYS.put(app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=plane.pepper))
 
 

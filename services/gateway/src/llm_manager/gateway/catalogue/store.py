@@ -16,18 +16,20 @@ from sqlalchemy.orm import SQLORMExpression
 from llm_manager.core.families import Capability
 from llm_manager.core.ids import ApiKey
 from llm_manager.gateway.catalogue.environment import DEFAULT_APP, Kept, Wanted, WantedProvider
-from llm_manager.gateway.catalogue.rules import (
+from llm_manager.gateway.catalogue.records import (
     AliasRecord,
     AnyRecord,
     AppRecord,
     ConfigurationRecord,
     KeyRecord,
+    OverrideRecord,
     ProviderProfile,
     ProviderRecord,
     SealedKey,
     kv_key_of,
 )
-from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, Alias, App, Configuration, Key, Provider, Table
+from llm_manager.gateway.parameters.rules import Strategy
+from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, Alias, App, Configuration, Key, Override, Provider, Table
 from llm_manager.kit.bus.names import CREDENTIAL_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
@@ -183,6 +185,7 @@ def configuration_record(row: Configuration) -> ConfigurationRecord:
         created=int(row.created_at.timestamp()),
         tags=row.tags,
         adapts_parameters=row.adapts_parameters,
+        default_parameters=row.default_parameters,
         capabilities=None if row.capabilities is None else msgspec.convert(row.capabilities, tuple[Capability, ...]),
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
@@ -201,6 +204,21 @@ def alias_record(row: Alias) -> AliasRecord:
     )
 
 
+def override_record(row: Override) -> OverrideRecord:
+    """Return an override as it travels."""
+    return OverrideRecord(
+        id=row.id,
+        revision=row.revision,
+        is_enabled=row.is_enabled,
+        app_id=row.app_id,
+        configuration_id=row.configuration_id or "",
+        context=row.context,
+        parameters=row.parameters,
+        strategy=Strategy(row.strategy),
+        priority=row.priority,
+    )
+
+
 # Parents first, so that nobody sees a record before what it names. Any: each kind has a table of its own.
 RECORD_KINDS: tuple[RecordKind[Any], ...] = (
     RecordKind(AppRecord, App, app_record, App.id),
@@ -213,6 +231,7 @@ RECORD_KINDS: tuple[RecordKind[Any], ...] = (
         parent=(Configuration.provider, Provider.name),
     ),
     RecordKind(AliasRecord, Alias, alias_record, Alias.name, parent=(Alias.configuration, Configuration.name)),
+    RecordKind(OverrideRecord, Override, override_record, Override.id),
     RecordKind(KeyRecord, Key, key_record, Key.id),
 )
 

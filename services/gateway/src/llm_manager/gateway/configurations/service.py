@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_manager.core.errors import InvalidRequest
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.configurations.rules import slug
+from llm_manager.gateway.ingress.openai.parameters import check_parameters
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import Declaration, referred
 from llm_manager.gateway.tables import App, Configuration, Provider
@@ -63,6 +64,9 @@ class ConfigurationService(ResourceService[Configuration]):
                 case "app":
                     owner = None if value is None else await referred(session, App, value, param="app")
                     row.app, row.app_id = owner, owner and owner.id
+                case "default_parameters":
+                    check_parameters(value, param=field)
+                    row.default_parameters = value
                 case _:
                     setattr(row, field, value)
         row.name = row.name or slug(row.title or "")

@@ -135,6 +135,8 @@ def _report(scope: Scope, exchange: Exchange) -> None:
         fields["app_id"], fields["api_key_id"] = call.caller.app_id, call.caller.api_key_id
         fields["model"], fields["provider"] = call.requested_model[:200], call.target.provider
         fields["is_stream"] = call.is_stream
+        if exchange.parameters:
+            fields["parameters"] = dict(exchange.parameters)
     logs.line("request_answered", **fields)
 
 

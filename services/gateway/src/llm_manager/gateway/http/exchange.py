@@ -29,6 +29,7 @@ class Exchange:
         "call",
         "error_code",
         "handed_over_seconds",
+        "parameters",
         "request_id",
         "started",
         "status",
@@ -43,6 +44,8 @@ class Exchange:
         self.status = 0
         self.error_code = ""
         self.call: Call | None = None
+        # what configuration and overrides made of the call's parameters; empty where they say nothing
+        self.parameters: Mapping[str, object] = {}
         self.handed_over_seconds: float | None = None
         self.waited_seconds = 0.0
 

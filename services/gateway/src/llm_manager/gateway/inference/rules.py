@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,7 @@ class Target(msgspec.Struct, frozen=True):
         paths: by operation, where they differ from the kind's.
         timeouts: milliseconds by the name of the limit.
         is_trusted: the base URL may lead to a private address.
+        parameters: what the call gets unless it says otherwise, in OpenAI's names.
         adapts_parameters: the configuration allows to leave out or change what the provider does not take.
         dialects: those of the kind that this very provider speaks; None when nobody found out.
     """
@@ -76,6 +77,8 @@ class Target(msgspec.Struct, frozen=True):
     configuration: str = ""
     tags: Mapping[str, str] = {}
     adapts_parameters: bool = False
+    # Any: JSON of any shape
+    parameters: Mapping[str, Any] = {}
     dialects: Sequence[str] | None = None
     profile: ModelProfile = msgspec.field(default_factory=ModelProfile)
 

@@ -39,10 +39,13 @@ from llm_manager.gateway.ingress.response_headers import answer_headers, stream_
 from llm_manager.gateway.ingress.streaming import AnswerStream, EventStreamResponse
 from llm_manager.gateway.ingress.writer import AnswerWriter
 from llm_manager.gateway.keys.shown import authorization_of
+from llm_manager.gateway.parameters.rules import with_parameters
 from llm_manager.gateway.parts import PARTS, Parts
 
 T = TypeVar("T")
 _COST_HEADER, _OFF = b"x-llm-manager-cost", "off"
+# What a call is about, for overrides that are meant for it.
+_CONTEXT = b"x-llm-manager-context"
 _IDEMPOTENCY_KEY = "idempotency-key"
 
 
@@ -116,7 +119,10 @@ class Asked:
         Raises:
             ModelNotFound, InvalidRequest, UnsupportedParameter.
         """
-        target = self.parts.catalogue.snapshot.resolve(model, self.caller)
+        context = self.exchange.header(_CONTEXT) or ""
+        target = self.parts.catalogue.snapshot.resolve(model, self.caller, context)
+        if target.parameters and operation == "chat":
+            self.body, self.exchange.parameters = with_parameters(self.body, dialect, target.parameters)
         inference, translated = self.parts.inference, _Once(neutral)
         asked: Input
         if inference.speaks(target, dialect) and not is_carried_in(self.body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +23,9 @@ from llm_manager.gateway.ingress.decoding import MAX_MODEL_CHARACTERS
 from llm_manager.kit.wire.questions import chat_from_proto
 
 SERVICE_NAME = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+_CONTEXT = "x-llm-manager-context"
+# OpenAI's names that the contract calls otherwise.
+_SAME = {"max_completion_tokens": "max_tokens"}
 Asked = chat_pb2.ChatInput | chat_pb2.EmbeddingsInput | chat_pb2.RerankInput | chat_pb2.CountTokensInput
 Context = grpc.aio.ServicerContext[Any, Any]  # requests and responses are untyped in grpc
 
@@ -191,16 +194,35 @@ class InferenceRpc(inference_service_pb2_grpc.InferenceServiceServicer):
             hint = f"model has {len(model)} characters; the longest name has {MAX_MODEL_CHARACTERS}."
             raise InvalidRequest(hint, param="model")
         remaining = context.time_remaining()
+        about = next((value for name, value in context.invocation_metadata() or () if name == _CONTEXT), "")
+        target = self._catalogue.snapshot.resolve(model, caller, about if isinstance(about, str) else "")
+        if isinstance(asked, chat_pb2.ChatInput) and target.parameters:
+            set_sampling(asked.sampling, target.parameters)
         return Call(
             request_id=uuid7(),
             caller=caller,
-            target=self._catalogue.snapshot.resolve(model, caller),
+            target=target,
             operation=operation,
             input=EncodedInput(asked.SerializeToString()),
             requested_model=model,
             deadline_seconds=min(self._timeout_seconds, remaining or self._timeout_seconds),
             is_stream=is_stream,
         )
+
+
+# Any: values of JSON, which were checked when they were set
+def set_sampling(sampling: chat_pb2.Sampling, parameters: Mapping[str, Any]) -> None:
+    """Give a chat the parameters that it does not say; those that the contract has no word for are left out."""
+    said = {field.name for field, _ in sampling.ListFields()}
+    known = sampling.DESCRIPTOR.fields_by_name
+    for name, value in parameters.items():
+        field = _SAME.get(name, name)
+        if field in said or field not in known:
+            continue
+        if field == "stop":
+            sampling.stop.extend([value] if isinstance(value, str) else value)
+        else:
+            setattr(sampling, field, value)
 
 
 def peer_address(peer: str) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.access.rules import Subject
-from llm_manager.gateway.catalogue.rules import AnyRecord
+from llm_manager.gateway.catalogue.records import (
+    AnyRecord,
+)
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.resources.rules import Page, values_of
 from llm_manager.gateway.resources.store import ResourceStore
@@ -36,9 +39,9 @@ class ResourceService(Generic[T]):
         self._is = store.declaration
         self._to_record = to_record
 
-    async def page(self, page: Page) -> tuple[list[T], str]:
+    async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
         """Return rows, and the cursor of the next page. Raises InvalidRequest: see `ResourceStore.page`."""
-        return await self._store.page(page)
+        return await self._store.page(page, *conditions)
 
     async def find(self, handle: str) -> T:
         """Return a row by its id or its name. Raises NotFound."""

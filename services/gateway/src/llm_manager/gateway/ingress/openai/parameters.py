@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, assert_never
+from collections.abc import Mapping
+from typing import Any, TypeVar, assert_never
 
 import msgspec
 from msgspec import Raw
@@ -17,6 +18,33 @@ T = TypeVar("T")
 # read on 2026-11-24.
 _DEFAULT_EFFORT = "medium"
 _DEFAULT_TTL: CacheTtl = "5m"
+
+
+# They say what is asked, of whom and how it comes, not how it is answered.
+_NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata"})
+_LARGEST = 65_536
+
+
+# Any: JSON of any shape
+def check_parameters(parameters: Mapping[str, Any], *, param: str) -> None:
+    """Check parameters that somebody sets for the calls of others.
+
+    Args:
+        param: the field that holds them.
+
+    Raises:
+        InvalidRequest: one is out of its range, or is none; `param` names it.
+    """
+    for name, value in parameters.items():
+        if name in _NOT_PARAMETERS:
+            raise InvalidRequest(f"{param}.{name}: each call says this itself; leave it out.", param=f"{param}.{name}")
+        try:
+            msgspec.convert({name: value}, wire.ChatParameters)
+        except msgspec.ValidationError as error:
+            said = str(error).partition(" - at")[0]
+            raise InvalidRequest(f"{param}.{name}: {said}.", param=f"{param}.{name}") from error
+    if len(msgspec.json.encode(parameters)) > _LARGEST:
+        raise InvalidRequest(f"{param}: at most {_LARGEST} bytes of JSON.", param=param)
 
 
 def cache_ttl(*controls: wire.CacheControl | None) -> CacheTtl:

@@ -42,7 +42,8 @@ async def _answered(asked: Asked, request: GenerateRequest) -> Response:
         "chat",
         request.configuration,
         dialect=_NO_DIALECT,
-        neutral=lambda: chat_of_request(request),
+        # read anew: configuration and overrides may have added parameters
+        neutral=lambda: chat_of_request(read_request(asked.body)),
         is_stream=is_stream,
         end_user=request.user or "",
     )

@@ -1,0 +1,1 @@
+"""Overrides: parameters that the calls of an app get."""
