@@ -334,3 +334,17 @@ async def test_a_failed_log_in_is_told_to_the_audit_without_what_was_typed(datab
     ]
     assert [entry.actor_id for entry in entries] == [ann.id, "", "", "", ""]
     assert all(entry.before is entry.after is None for entry in entries)
+
+
+@pytest.mark.requirement("S43", "S44")
+async def test_permissions_and_roles_are_told_in_the_reader_s_language(admin: httpx2.AsyncClient, served: Any) -> None:
+    english = (await admin.get("/api/v1/permissions")).json()["data"]
+    assert [one["name"] for one in english] == [one.value for one in Permission]
+    german = await admin.get("/api/v1/permissions", headers={"accept-language": "de-CH,de;q=0.9"})
+    assert (german.headers["content-language"], german.json()["data"][0]["title"]) == ("de", "Ansehen")
+    roles = (await admin.get("/api/v1/roles", params={"language": "fr"})).json()["data"]
+    assert {one["name"]: set(one["permissions"]) for one in roles} == {
+        role.value: set(held) for role, held in ROLES.items()
+    }
+    async with httpx2.AsyncClient(base_url=served.url) as nobody:
+        assert (await nobody.get("/api/v1/roles")).status_code == 401

@@ -48,3 +48,14 @@ def test_what_describes_an_answer_comes_back() -> None:
     assert answers.rerank_result_from_proto(answers.rerank_result_to_proto(result)) == result
     count = words.TokenCount(input_tokens=2**40, cached_tokens=1)
     assert answers.token_count_from_proto(answers.token_count_to_proto(count)) == count
+    exchange = words.UpstreamExchange(
+        url="http://h/v1/models",
+        method="GET",
+        status=401,
+        headers_ms=3,
+        total_ms=4,
+        size=5,
+        content_type="application/json",
+        preview="no",
+    )
+    assert answers.exchange_from_proto(answers.exchange_to_proto(exchange)) == exchange

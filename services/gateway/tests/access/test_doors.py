@@ -84,7 +84,12 @@ def test_of_the_routes_of_the_admin_api_only_the_session_needs_no_permission() -
         for route in ADMIN_ROUTES
         if is_guarded(route) and not permissions_of(route)
     }
-    assert of_whoever_is_logged_in == {("GET", "/api/v1/session"), ("DELETE", "/api/v1/session")}
+    assert of_whoever_is_logged_in == {
+        ("GET", "/api/v1/session"),
+        ("DELETE", "/api/v1/session"),
+        ("GET", "/api/v1/permissions"),
+        ("GET", "/api/v1/roles"),
+    }
 
 
 @pytest.mark.requirement("S46")

@@ -71,7 +71,11 @@ def test_time_and_place_count_here_too() -> None:
         _enter(_door("llm-manager:base:view", allowed_addresses=("192.168.0.0/16",)))
 
 
-@pytest.mark.parametrize("header", [None, "", "Basic YWRtaW46eA==", "Bearer x", f"Bearer {new_api_key().token}"])
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Basic YWRtaW46eA==", "Bearer x", f"Bearer {new_api_key().token}"],
+    ids=["none", "empty", "basic", "mistyped", "unknown"],
+)
 def test_anything_else_stays_outside(header: str | None) -> None:
     with pytest.raises(AuthenticationFailed):
         _enter(_door("llm-manager:base:view"), header)

@@ -122,6 +122,19 @@ class RerankResult(Struct, frozen=True, kw_only=True):
     score: float
 
 
+class UpstreamExchange(Struct, frozen=True, kw_only=True):
+    """One HTTP exchange with a provider, told without secrets. Milliseconds from its beginning; `size` in bytes."""
+
+    url: str
+    method: str
+    status: int
+    headers_ms: int
+    total_ms: int
+    size: int
+    content_type: str = ""
+    preview: str = ""
+
+
 class TokenCount(Struct, frozen=True, kw_only=True):
     """Tokens of a prompt, as the provider counts them."""
 

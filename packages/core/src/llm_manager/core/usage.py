@@ -76,7 +76,7 @@ class Recorder(StrEnum):
 
 
 # Operations for which nobody is charged, so they have no attempt in the ledger.
-FREE_OPERATIONS: frozenset[str] = frozenset({"models", "count_tokens"})
+FREE_OPERATIONS: frozenset[str] = frozenset({"models", "test", "count_tokens"})
 
 
 class UsageSource(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from llm_manager.core.facts import Facts
+from llm_manager.gateway.access import catalogue_endpoints as permissions
 from llm_manager.gateway.access.endpoints import DOOR
 from llm_manager.gateway.aliases import endpoints as aliases
 from llm_manager.gateway.aliases.service import ALIASES, AliasService
@@ -17,16 +18,20 @@ from llm_manager.gateway.audit import endpoints as audit
 from llm_manager.gateway.audit.service import Audit
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.bootstrap import Bootstrap
+from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import alias_record, app_record, configuration_record, override_record
 from llm_manager.gateway.configurations import endpoints as configurations
 from llm_manager.gateway.configurations.service import CONFIGURATIONS, ConfigurationService
+from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.door import KeyDoor
 from llm_manager.gateway.keys.service import KEYS, KeyService
 from llm_manager.gateway.overrides import endpoints as overrides
 from llm_manager.gateway.overrides.service import OVERRIDES, OverrideService
+from llm_manager.gateway.providers import connection_endpoints as connections
 from llm_manager.gateway.providers import endpoints as providers
+from llm_manager.gateway.providers.connections import ProviderConnections
 from llm_manager.gateway.providers.service import PROVIDERS, ProviderService
 from llm_manager.gateway.providers.store import ProviderStore
 from llm_manager.gateway.resources.service import ResourceService
@@ -35,7 +40,7 @@ from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.users import people_endpoints as users
 from llm_manager.gateway.users import session_endpoints as sessions
 from llm_manager.gateway.users.checks import PasswordChecks
-from llm_manager.gateway.users.doors import Doors
+from llm_manager.gateway.users.doors import MARK_PURPOSE, Doors
 from llm_manager.gateway.users.people import USERS, UserService
 from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.gateway.users.session_store import SessionStore
@@ -45,8 +50,16 @@ from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import Database
 
 ADMIN_ROUTERS = (
-    *(apps.router, configurations.router, aliases.router, overrides.router, keys.router, providers.router),
-    *(users.router, sessions.router, audit.router),
+    *(
+        apps.router,
+        configurations.router,
+        aliases.router,
+        overrides.router,
+        keys.router,
+        providers.router,
+        connections.router,
+    ),
+    *(users.router, sessions.router, audit.router, permissions.router, permissions.roles_router),
 )
 
 
@@ -61,6 +74,8 @@ class ControlPlane:
     facts: Mapping[str, Facts]
     environ: Mapping[str, str]
     pepper: bytes
+    client: WorkerClient
+    models: ModelDirectory
 
 
 def build_admin(app: FastAPI, settings: GatewaySettings, plane: ControlPlane) -> Sessions:
@@ -94,6 +109,7 @@ def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None
         environ=plane.environ,
     )
     providers.PROVIDERS.put(app, known)
+    connections.CONNECTIONS.put(app, ProviderConnections(plane.client, plane.models, facts=plane.facts.get))
 
 
 def _put_people(app: FastAPI, settings: GatewaySettings, plane: ControlPlane, entries: AuditStore) -> Sessions:
@@ -101,7 +117,9 @@ def _put_people(app: FastAPI, settings: GatewaySettings, plane: ControlPlane, en
     door = AdminDoor(plane.database, trail=trail, checks=checks, password=password.reveal() if password else None)
     store = SessionStore(plane.database, trail)
     people = Sessions(store, door, plane.box)
-    DOOR.put(app, Doors(door, people, KeyDoor(plane.catalogue, pepper=plane.pepper)))
+    DOOR.put(
+        app, Doors(door, people, KeyDoor(plane.catalogue, pepper=plane.pepper), mark_key=plane.box.derive(MARK_PURPOSE))
+    )
     users.SESSIONS.put(app, people)
     users.USERS.put(app, UserService(ResourceStore(plane.database, entries, USERS), store, door, checks))
     return people

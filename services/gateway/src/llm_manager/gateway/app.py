@@ -217,7 +217,19 @@ async def _build(
     )
     PARTS.put(app, parts)
     people = build_admin(
-        app, settings, ControlPlane(database, box, catalogue, bootstrap, facts=facts, environ=environ, pepper=pepper)
+        app,
+        settings,
+        ControlPlane(
+            database=database,
+            box=box,
+            catalogue=catalogue,
+            bootstrap=bootstrap,
+            facts=facts,
+            environ=environ,
+            pepper=pepper,
+            client=client,
+            models=parts.models,
+        ),
     )
     await stack.enter_async_context(people.purging())
     usage.REPORTS.put(app, UsageReports(await _usage_client(settings, stack), NameStore(database)))

@@ -185,6 +185,17 @@ class Override(Table):
     __table_args__ = (UniqueConstraint("app_id", "name", name="uq_overrides_app_id_name"),)
 
 
+class IdempotentCreate(Base):
+    """What a request with an Idempotency-Key made; forgotten after a day. `id` and `request` are keyed hashes."""
+
+    __tablename__ = "idempotent_creates"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    request: Mapped[str] = mapped_column(String(64))
+    resource: Mapped[str] = mapped_column(String(50))
+    resource_id: Mapped[str] = mapped_column(String(36))
+    created_at: Mapped[datetime] = mapped_column(Instant, default=_now, index=True)
+
+
 class User(Table):
     """A person; the password is hashed by argon2id. `roles` are of `access.rules.Role`."""
 

@@ -24,7 +24,7 @@ CONNECTION_LOST: Final = "connection_lost"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
+Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models", "test"]
 
 
 class NativeBody(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One attempt to make. `input` is None exactly for the operation `models`.
+    """One attempt to make. `input` is None exactly for the operations `models` and `test`.
 
     Args:
         adapts_parameters: the configuration allows to leave out or change what the provider does not take.

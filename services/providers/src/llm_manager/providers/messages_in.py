@@ -78,6 +78,8 @@ def _input(request: infer_pb2.InferRequest) -> tuple[Operation, JobInput]:  # no
             return "count_tokens", _native(request.native_count_tokens)
         case "count_tokens":
             return "count_tokens", CountTokensInput(chat=chat_from_proto(request.count_tokens.chat))
+        case "test":
+            return "test", None
         case _:
             return "models", None
 

@@ -53,6 +53,8 @@ def chunk_of(pieces: Pieces, *, characters: int = 0, opening: Outcome | None = N
         chunk.rerank.extend(map(answers.rerank_result_to_proto, pieces.rerank))
     if pieces.token_count is not None:
         chunk.token_count.CopyFrom(answers.token_count_to_proto(pieces.token_count))
+    if pieces.exchange is not None:
+        chunk.exchange.CopyFrom(answers.exchange_to_proto(pieces.exchange))
     return chunk.SerializeToString()
 
 

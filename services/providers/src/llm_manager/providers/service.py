@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import structlog
 
+from llm_manager.core.deltas import UpstreamExchange
 from llm_manager.core.errors import (
     InternalError,
     InvalidRequest,
@@ -35,6 +38,9 @@ _REST_SECONDS = 0.2
 _USAGE_AFTER_ERROR_SECONDS = 1.0
 # Shorter texts are words that errors may say for reasons of their own.
 _SHORTEST_HIDDEN = 8
+# What tells whether a provider answers: it costs nothing, and asks for the credential.
+_TESTED = "models"
+_PREVIEW_CHARACTERS, _LONGEST_TYPE = 2_000, 200
 
 Emit = Callable[[Pieces], Awaitable[None]]
 
@@ -72,6 +78,9 @@ class Inference:
             LlmManagerError: the request, the provider or the network failed it.
         """
         facts = self._facts_of(job)
+        if job.operation == "test":
+            await self._test(job, facts, outcome, emit)
+            return
         policy = Policy(adapts=job.adapts_parameters)
         call, reader = self._translators.of(job.target).translated(job, policy)
         secret = self._credentials.open(facts, job.target.credential)
@@ -98,11 +107,41 @@ class Inference:
         if reader.error is not None:
             raise _without_secrets(reader.error, secret, sealed)
 
+    async def _test(self, job: Job, facts: Facts, outcome: Outcome, emit: Emit) -> None:
+        """Ask for the models, and tell what came back, whatever it is."""
+        call, reader = self._translators.of(job.target).translated(job, Policy(adapts=False))
+        secret = self._credentials.open(facts, job.target.credential)
+        sealed = self._credentials.open_headers(facts, job.target.sealed_headers)
+        http, began = _http_call(job, facts, call, secret, sealed=sealed), time.monotonic()
+        outcome.is_calling = True
+        try:
+            async with self._upstreams[facts.transport].open(http, _limits(job, facts)) as answer:
+                _note_answer(facts, answer, outcome)
+                headers_seconds = time.monotonic() - began
+                body = await _read_error(answer)
+        except LlmManagerError as error:
+            raise _without_secrets(error, secret, sealed) from error.__cause__
+        # cut last: half of a secret would not be recognised
+        shown = _hidden(body.decode(errors="replace"), secret, sealed)[:_PREVIEW_CHARACTERS]
+        exchange = UpstreamExchange(
+            url=shown_url(http.url),
+            method=http.method,
+            status=answer.status,
+            headers_ms=round(headers_seconds * 1000),
+            total_ms=round((time.monotonic() - began) * 1000),
+            size=len(body),
+            content_type=answer.headers.get("content-type", "")[:_LONGEST_TYPE],
+            preview="".join(filter(_is_shown, shown)),
+        )
+        reader.feed(body)
+        models = reader.finish().models if answer.status < 300 else []
+        await emit(Pieces(models=models, exchange=exchange))
+
     def _facts_of(self, job: Job) -> Facts:
         facts = self._facts.get(job.target.kind)
         if facts is None:
             raise InternalError(f"This worker does not serve kind {job.target.kind!r}.")
-        if job.operation not in facts.operations:
+        if (_TESTED if job.operation == "test" else job.operation) not in facts.operations:
             raise UnsupportedParameter(f"{facts.title} does not offer {job.operation}.", param="model")
         return facts
 
@@ -209,16 +248,32 @@ def _note_unknown_finishes(facts: Facts, reader: AnswerReader) -> None:
         log.warning("finish_reason_unknown", kind=facts.kind, native_finish_reason=reason[:64])
 
 
+def shown_url(url: str) -> str:
+    """Return a URL without name, password and query, where people put keys into variables."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or character in "\n\t"
+
+
 def _without_secrets(error: LlmManagerError, secret: Secret | None, sealed: Mapping[str, Secret]) -> LlmManagerError:
     """Cut the credential and the sealed headers out of what the provider said: some quote them back."""
+    message = _hidden(error.message, secret, sealed)
+    if message != error.message:
+        error.message, error.args = message, (message,)
+    return error
+
+
+def _hidden(text: str, secret: Secret | None, sealed: Mapping[str, Secret]) -> str:
     hidden = [] if secret is None else [(secret.reveal(), "[credential]")]
     for value in sealed.values():
         # of `Bearer <key>` providers quote the key alone
         _, _, key = value.reveal().partition(" ")
-        hidden += [(text, "[header]") for text in (value.reveal(), key)]
+        hidden += [(told, "[header]") for told in (value.reveal(), key)]
     # the longest first: one may be a part of another
-    for text, instead in sorted(hidden, key=lambda one: -len(one[0])):
-        if len(text) >= _SHORTEST_HIDDEN and text in error.message:
-            error.message = error.message.replace(text, instead)
-            error.args = (error.message,)
-    return error
+    for told, instead in sorted(hidden, key=lambda one: -len(one[0])):
+        if len(told) >= _SHORTEST_HIDDEN:
+            text = text.replace(told, instead)
+    return text

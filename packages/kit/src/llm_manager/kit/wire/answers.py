@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llm_manager.contracts.inference.v1 import chat_pb2
+from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2
 from llm_manager.core import deltas as words
 from llm_manager.core.messages import OpaqueBlock
 
@@ -134,6 +134,34 @@ def rerank_result_to_proto(result: words.RerankResult) -> chat_pb2.RerankResult:
 def rerank_result_from_proto(result: chat_pb2.RerankResult) -> words.RerankResult:
     """Return the place that travelled."""
     return words.RerankResult(index=result.index, score=result.score)
+
+
+def exchange_to_proto(exchange: words.UpstreamExchange) -> infer_pb2.UpstreamExchange:
+    """Return an exchange as it travels."""
+    return infer_pb2.UpstreamExchange(
+        url=exchange.url,
+        method=exchange.method,
+        status=exchange.status,
+        headers_ms=exchange.headers_ms,
+        total_ms=exchange.total_ms,
+        bytes=exchange.size,
+        content_type=exchange.content_type,
+        preview=exchange.preview,
+    )
+
+
+def exchange_from_proto(exchange: infer_pb2.UpstreamExchange) -> words.UpstreamExchange:
+    """Return the exchange that travelled."""
+    return words.UpstreamExchange(
+        url=exchange.url,
+        method=exchange.method,
+        status=exchange.status,
+        headers_ms=exchange.headers_ms,
+        total_ms=exchange.total_ms,
+        size=exchange.bytes,
+        content_type=exchange.content_type,
+        preview=exchange.preview,
+    )
 
 
 def token_count_to_proto(count: words.TokenCount) -> chat_pb2.TokenCount:

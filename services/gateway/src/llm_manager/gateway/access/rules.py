@@ -61,6 +61,14 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class Repeatable:
+    """What tells a request that is sent again from another one: keyed hashes of who and its key, and of all it says."""
+
+    id: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """Who acts. The first argument of every admin use case, so that none can be called by nobody.
 
@@ -68,6 +76,7 @@ class Subject:
         id: of the user or of the API key.
         address: where the request came from, empty where it did not come over a network.
         request_id: of the request that this is, for the audit.
+        repeatable: set where the request says an Idempotency-Key.
         app_id: of the app that an API key belongs to; empty for a user.
     """
 
@@ -77,6 +86,7 @@ class Subject:
     permissions: frozenset[Permission]
     address: str = ""
     request_id: str = ""
+    repeatable: Repeatable | None = None
     app_id: str = ""
 
     def require(self, permission: Permission) -> None:

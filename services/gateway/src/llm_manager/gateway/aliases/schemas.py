@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import AliasPath, Field
 
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.schemas import Body, Description, ModelName, View
 
 
@@ -19,10 +20,10 @@ class AliasBody(Body):
 class AliasChange(Body):
     """What should be another: a field that is absent stays as it is."""
 
-    name: ModelName | None = None
-    configuration: ModelName | None = None
+    name: ModelName | Absent = None
+    configuration: ModelName | Absent = None
     description: Description | None = Field(default=None, description="null takes it away.")
-    is_enabled: bool | None = None
+    is_enabled: bool | Absent = None
 
 
 class AliasView(View):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.schemas import Body, Description, ModelPatterns, Name, View
 
 
@@ -19,9 +20,9 @@ class AppBody(Body):
 class AppChange(Body):
     """What should be another: a field that is absent stays as it is."""
 
-    name: Name | None = None
+    name: Name | Absent = None
     description: Description | None = Field(default=None, description="null takes it away.")
-    is_enabled: bool | None = Field(default=None, description="Keys of an app that is off are refused.")
+    is_enabled: bool | Absent = Field(default=None, description="Keys of an app that is off are refused.")
     allowed_models: ModelPatterns | None = Field(default=None, description="null allows all models.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -16,6 +15,7 @@ from llm_manager.gateway.audit.rules import Entry
 from llm_manager.gateway.audit.schemas import EntryList, EntryView, ProofView
 from llm_manager.gateway.audit.service import MOST_ENTRIES, Audit, AuditQuery
 from llm_manager.gateway.http.built import Built
+from llm_manager.gateway.http.fields import Absent, Moment
 
 AUDIT: Built[Audit] = Built("audit")
 router = APIRouter(
@@ -35,9 +35,9 @@ async def list_audit_entries(
     resource_id: Text = "",
     actor: Annotated[str, Query(max_length=200, description="Id or name of who acted.")] = "",
     request_id: Annotated[str, Query(max_length=128)] = "",
-    start: Annotated[datetime | None, Query(alias="from", description="First instant, inclusive.")] = None,
-    end: Annotated[datetime | None, Query(alias="to", description="Last instant, exclusive.")] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    start: Annotated[Moment | Absent, Query(alias="from", description="First instant, inclusive.")] = None,
+    end: Annotated[Moment | Absent, Query(alias="to", description="Last instant, exclusive.")] = None,
+    before: Annotated[int | Absent, Query(ge=1, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100,
 ) -> EntryList:
     """List what was done, newest first, page by page."""

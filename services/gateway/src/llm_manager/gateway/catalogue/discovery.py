@@ -32,6 +32,8 @@ _FRESH_SECONDS = 600.0
 # A provider that failed is asked again sooner, and never keeps the list waiting for long.
 _RETRY_SECONDS, _DEADLINE_SECONDS = 30.0, 5.0
 _AT_ONCE = 8
+# Lists of models are in no ledger, so nobody has to be charged for one.
+_NOBODY = Caller(app_id="", api_key_id="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,21 @@ class ModelDirectory:
                 return _prefixed(provider, model)
         raise snapshot.not_found(model_id)
 
+    async def discover(self, provider: ProviderRecord, *, refresh: bool = False) -> Sequence[Model]:
+        """Return what one provider lists, by its own names: what is remembered for ten minutes, or an answer of now.
+
+        Raises:
+            LlmManagerError: it cannot be asked, or refuses.
+        """
+        async with self._asking.setdefault(provider.name, asyncio.Lock()):
+            known = self._known.get(provider.name)
+            is_fresh = known is not None and known.record == provider and known.until > self._clock()
+            if known is not None and known.models is not None and is_fresh and not refresh:
+                return known.models
+            models = await self._ask(provider, _NOBODY)
+            self._known[provider.name] = _Discovered(provider, models, self._clock() + _FRESH_SECONDS)
+            return models
+
     async def offered_by(self, provider: ProviderRecord, caller: Caller) -> Sequence[Model]:
         """Return what one provider lists, by its own names; nothing when it cannot be asked."""
         return (await self._models_of(provider, caller) if self._can_list(provider) else None) or ()
@@ -115,7 +132,7 @@ class ModelDirectory:
             is_fresh = known is not None and known.record == provider and known.until > self._clock()
             if known is not None and is_fresh and not refresh:
                 return known.models
-            models = await self._ask(provider, caller)
+            models = await self._answer_of(provider, caller)
             if models is None and known is not None and known.record == provider:
                 # yesterday's list is worth more than none
                 models = known.models
@@ -125,7 +142,14 @@ class ModelDirectory:
             self._known[provider.name] = _Discovered(provider, models, until)
             return models
 
-    async def _ask(self, provider: ProviderRecord, caller: Caller) -> tuple[Model, ...] | None:
+    async def _answer_of(self, provider: ProviderRecord, caller: Caller) -> tuple[Model, ...] | None:
+        try:
+            return await self._ask(provider, caller)
+        except LlmManagerError as error:
+            log.warning("models_not_discovered", provider=provider.name, code=error.code, reason=error.message)
+            return None
+
+    async def _ask(self, provider: ProviderRecord, caller: Caller) -> tuple[Model, ...]:
         call = Call(
             request_id=uuid7(),
             caller=caller,
@@ -136,13 +160,9 @@ class ModelDirectory:
             deadline_seconds=_DEADLINE_SECONDS,
         )
         models: list[Model] = []
-        try:
-            async with self._at_once, self._client.attempt(call, attempt_id=uuid7(), number=1) as answer:
-                while pieces := await answer.pieces():
-                    models.extend(model for piece in pieces for model in piece.models)
-        except LlmManagerError as error:
-            log.warning("models_not_discovered", provider=provider.name, code=error.code, reason=error.message)
-            return None
+        async with self._at_once, self._client.attempt(call, attempt_id=uuid7(), number=1) as answer:
+            while pieces := await answer.pieces():
+                models.extend(model for piece in pieces for model in piece.models)
         return tuple(models)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AliasPath, Field, field_validator
 
 from llm_manager.core.families import Capability
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.schemas import Body, Description, ModelName, Name, View
 
 _MOST = 2**53
@@ -33,13 +34,13 @@ Owner = Annotated[str, Field(max_length=200, description="Id or name of the one 
 class ConfigurationBody(Body):
     """A new configuration. It is off until it has a model."""
 
-    name: ModelName | None = Field(default=None, description="What clients write in `model`.", examples=["fast"])
+    name: ModelName | Absent = Field(default=None, description="What clients write in `model`.", examples=["fast"])
     title: Title = ""
     description: Description = ""
     provider: Name = Field(description="Id or name of the provider.", examples=["openai"])
     upstream_model: UpstreamModel = ""
     app: Owner | None = None
-    is_enabled: bool | None = Field(default=None, description="On by default where there is a model.")
+    is_enabled: bool | Absent = Field(default=None, description="On by default where there is a model.")
     is_default: bool = Field(default=False, description="Stands for the model `default`, of its app or of all.")
     default_parameters: Parameters = Field(default_factory=dict)
     adapts_parameters: bool = Field(default=False, description="Leave out what the provider does not take.")
@@ -55,16 +56,16 @@ class ConfigurationBody(Body):
 class ConfigurationChange(Body):
     """What should be another: a field that is absent stays as it is; null takes away what may be missing."""
 
-    name: ModelName | None = None
+    name: ModelName | Absent = None
     title: Title | None = None
     description: Description | None = None
-    provider: Name | None = None
-    upstream_model: UpstreamModel | None = None
+    provider: Name | Absent = None
+    upstream_model: UpstreamModel | Absent = None
     app: Owner | None = None
-    is_enabled: bool | None = None
-    is_default: bool | None = None
+    is_enabled: bool | Absent = None
+    is_default: bool | Absent = None
     default_parameters: Parameters | None = None
-    adapts_parameters: bool | None = None
+    adapts_parameters: bool | Absent = None
     capabilities: Capabilities | None = None
     context_window: Count | None = None
     max_output_tokens: Count | None = None

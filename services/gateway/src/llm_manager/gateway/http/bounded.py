@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from llm_manager.gateway.http.body import read_json_body
 from llm_manager.gateway.http.exchange import exchange_of
 
 # A configuration with all its parameters takes a hundredth of it.
 MOST_BYTES = 1024 * 1024
+_BODY = "llm_manager.body"
 
 
 class BoundedRoute(APIRoute):
@@ -29,6 +30,7 @@ class BoundedRoute(APIRoute):
             if _is_without_body(request):
                 return await answer(request)
             body = await read_json_body(exchange_of(request.scope), request.receive, max_bytes=MOST_BYTES)
+            request.scope[_BODY] = body
             return await answer(Request(request.scope, _replayed(body, request.receive)))
 
         return bounded
@@ -38,6 +40,11 @@ def _is_without_body(request: Request) -> bool:
     headers = request.headers
     is_announced = any(name in headers for name in ("content-type", "transfer-encoding"))
     return not is_announced and headers.get("content-length", "0") == "0"
+
+
+def body_in(scope: Scope) -> bytes:
+    """Return the body of a request that a bounded route took; empty where it has none."""
+    return cast("bytes", scope.get(_BODY, b""))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NoReturn, cast
+from collections.abc import Sequence
+from typing import NoReturn, TypedDict, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +11,14 @@ from starlette.exceptions import HTTPException
 
 from llm_manager.core.errors import InvalidRequest, LlmManagerError, MethodNotAllowed, RouteNotFound
 from llm_manager.gateway.http.addresses import methods_at, right_address
+
+
+class _Found(TypedDict):
+    """One error of pydantic's."""
+
+    loc: tuple[str | int, ...]
+    type: str
+    msg: str
 
 
 def install(app: FastAPI) -> None:
@@ -48,10 +56,23 @@ def _advice(request: Request) -> str:
 
 
 async def _validation(_: Request, error: Exception) -> NoReturn:
-    found = error.errors() if isinstance(error, RequestValidationError) else ()
-    nothing: Mapping[str, object] = {}
-    first = next(iter(cast("Sequence[Mapping[str, object]]", found)), nothing)
+    found = cast("Sequence[_Found]", error.errors() if isinstance(error, RequestValidationError) else ())
     # the first token says where it was looked for: body, query, path
-    where = cast("tuple[str | int, ...]", first.get("loc", ()))[1:]
+    where = _place(found)[1:]
     param = ".".join(map(str, where)) or None
-    raise InvalidRequest(f"{param or 'The request'}: {first.get('msg', 'it is wrong')}.", param=param)
+    said = found[0].get("msg") if found else "it is wrong"
+    raise InvalidRequest(f"{param or 'The request'}: {said}.", param=param)
+
+
+def _place(found: Sequence[_Found]) -> Sequence[str | int]:
+    """Return where the first error is. A field that is never null (`fields.Absent`) is a choice to pydantic, which
+    then names the choice as if it were a place.
+    """
+    if not found:
+        return ()
+    place = found[0]["loc"]
+    for other in found[1:]:
+        *field, _ = other["loc"]
+        if other["type"] == "none_required" and [*place[: len(field)]] == field:
+            return (*field, *place[len(field) + 1 :])
+    return place

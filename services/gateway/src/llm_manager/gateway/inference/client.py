@@ -10,7 +10,15 @@ from typing import Self, assert_never
 from llm_manager.contracts.inference.v1 import infer_pb2
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.gateway.inference import contract
-from llm_manager.gateway.inference.rules import Call, EncodedInput, ModelsQuery, NativeBody, Outcome, Piece
+from llm_manager.gateway.inference.rules import (
+    Call,
+    ConnectionTest,
+    EncodedInput,
+    ModelsQuery,
+    NativeBody,
+    Outcome,
+    Piece,
+)
 from llm_manager.kit import telemetry
 from llm_manager.kit.bus.names import infer_subject
 from llm_manager.kit.bus.requests import Ending, FrameStream, Requester
@@ -151,5 +159,7 @@ def _set_input(request: infer_pb2.InferRequest, call: Call) -> None:
             getattr(request, call.operation).MergeFromString(call.input.message)
         case ModelsQuery():
             request.models.SetInParent()
+        case ConnectionTest():
+            request.test.SetInParent()
         case _:
             assert_never(call.input)

@@ -28,6 +28,7 @@ def piece_of(message: bytes) -> Piece:
         models=tuple(map(answers.model_from_proto, chunk.models)),
         rerank=tuple(map(answers.rerank_result_from_proto, chunk.rerank)),
         token_count=answers.token_count_from_proto(chunk.token_count) if chunk.HasField("token_count") else None,
+        exchange=answers.exchange_from_proto(chunk.exchange) if chunk.HasField("exchange") else None,
         opening=opening,
         characters=chunk.characters,
     )

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
+from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount, UpstreamExchange
 from llm_manager.core.estimates import tokens_of
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput, RerankInput
 from llm_manager.core.prices import Cost, CostState
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.inference.profile import ModelProfile
 
-Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models"]
+Operation = Literal["chat", "embeddings", "rerank", "count_tokens", "models", "test"]
 
 
 class NativeBody(msgspec.Struct, frozen=True):
@@ -40,8 +40,12 @@ class ModelsQuery(msgspec.Struct, frozen=True):
     """The question which models there are."""
 
 
+class ConnectionTest(msgspec.Struct, frozen=True):
+    """The question whether a provider answers."""
+
+
 NeutralInput = ChatInput | EmbeddingsInput | RerankInput | CountTokensInput
-Input = NativeBody | NeutralInput | EncodedInput | ModelsQuery
+Input = NativeBody | NeutralInput | EncodedInput | ModelsQuery | ConnectionTest
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -130,6 +134,7 @@ class Piece(msgspec.Struct, frozen=True):
     models: tuple[Model, ...] = ()
     rerank: tuple[RerankResult, ...] = ()
     token_count: TokenCount | None = None
+    exchange: UpstreamExchange | None = None
     opening: Opening | None = None
     characters: int = 0
 

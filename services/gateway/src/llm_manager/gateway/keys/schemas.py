@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, computed_field
+from pydantic import AfterValidator, BeforeValidator, Field, computed_field
 
 from llm_manager.core.ids import API_KEY_PREFIX
+from llm_manager.gateway.http.fields import Absent, Moment
 from llm_manager.gateway.keys.networks import normalised
 from llm_manager.gateway.keys.rules import INFERENCE, SCOPES
 from llm_manager.gateway.resources.schemas import Body, ModelPatterns, Name, View
 
 MOST_OVERLAP_SECONDS = 2_592_000
-_RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-
-
-def _instant(said: object) -> object:
-    if not (isinstance(said, str) and _RFC_3339.fullmatch(said)):
-        raise ValueError("write a time with its offset as in RFC 3339, 2027-01-31T00:00:00Z")
-    try:
-        return datetime.fromisoformat(said.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError("there is no such time") from error
 
 
 def _known(scopes: list[str]) -> list[str]:
@@ -40,7 +28,7 @@ Scopes = Annotated[
     Field(min_length=1, max_length=100, examples=[[INFERENCE]]),
     AfterValidator(_known),
 ]
-Expiry = Annotated[AwareDatetime, BeforeValidator(_instant), Field(examples=["2027-01-31T00:00:00Z"])]
+Expiry = Annotated[Moment, Field(examples=["2027-01-31T00:00:00Z"])]
 Addresses = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=100)]],
     Field(min_length=1, max_length=100, examples=[["10.0.0.0/8", "2001:db8::/32"]]),
@@ -66,8 +54,8 @@ class KeyBody(Body):
 class KeyChange(Body):
     """What should be another: a field that is absent stays as it is."""
 
-    name: Name | None = None
-    scopes: Scopes | None = Field(default=None, description=_SCOPES)
+    name: Name | Absent = None
+    scopes: Scopes | Absent = Field(default=None, description=_SCOPES)
     expires_at: Expiry | None = Field(default=None, description=_EXPIRES)
     allowed_addresses: Addresses | None = Field(default=None, description=_ADDRESSES)
     allowed_models: ModelPatterns | None = Field(default=None, description=_MODELS)

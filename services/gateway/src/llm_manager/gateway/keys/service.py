@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import key_record
 from llm_manager.gateway.keys.rules import INFERENCE
-from llm_manager.gateway.resources.rules import Page, values_of
+from llm_manager.gateway.resources.rules import Page, RepeatedError, values_of
 from llm_manager.gateway.resources.store import Declaration, ResourceStore, referred
 from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, App, Key
 
@@ -118,9 +118,15 @@ class KeyService:
         _require(subject, columns.get("scopes", ()))
         self._check_expiry(columns)
         new, row = self._new()
-        async with self._store.creating(subject, lambda: row) as (session, _):
-            row.app = await referred(session, App, app, param="app")
-            _fill(row, columns)
+        try:
+            async with self._store.creating(subject, lambda: row) as (session, _):
+                row.app = await referred(session, App, app, param="app")
+                _fill(row, columns)
+        except RepeatedError as repeated:
+            raise Conflict(
+                f"This request made the key {repeated.resource_id} before, and its secret is shown once: rotate or "
+                "revoke it if the answer was lost."
+            ) from repeated
         await self._catalogue.publish([key_record(row)])
         return new
 
@@ -154,7 +160,9 @@ class KeyService:
             PermissionRefused: a scope of it is not the subject's own.
         """
         new, row = self._new()
-        async with self._store.creating(subject, lambda: row) as (session, _):
+        # a key is rotated once, whatever the request says of being sent again
+        once = replace(subject, repeatable=None)
+        async with self._store.creating(once, lambda: row) as (session, _):
             old = await self._held(session, key_id)
             _require(subject, old.scopes)
             now = self._clock()

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from llm_manager.gateway.catalogue.environment import Origin
+from llm_manager.gateway.http.fields import Absent
+from llm_manager.gateway.providers.connections import Result
 from llm_manager.gateway.resources.schemas import Body, Description, Name, View
 from llm_manager.kit.secrets import Secret
 
 ProviderName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/]+$", examples=["openai-eu"])]
 BaseUrl = Annotated[str, Field(max_length=2_000, examples=["https://llm.example.com/v1"])]
-ApiKey = Annotated[Secret, Field(description="Sealed at once and never shown again.", examples=["sk-…"])]
+ApiKey = Annotated[Secret, Field(description="Sealed at once and never shown again.", examples=["sk-example"])]
 Headers = Annotated[
     dict[str, str | None],
     Field(max_length=50, description="Sent with every request, sealed like keys; null takes one away."),
@@ -46,14 +48,14 @@ class ProviderBody(Body):
 class ProviderChange(Body):
     """What should be another: a field that is absent stays as it is; null puts back what the kind has."""
 
-    name: ProviderName | None = None
+    name: ProviderName | Absent = None
     description: Description | None = None
     base_url: BaseUrl | None = Field(default=None, description="Of another host only together with `api_key`.")
     api_key: ApiKey | None = Field(default=None, description="Replaces all keys; null takes them away.")
     headers: Headers | None = Field(default=None, description="Merged by name; null takes all away.")
     paths: PathsBody | None = None
     timeouts: Timeouts | None = None
-    is_enabled: bool | None = None
+    is_enabled: bool | Absent = None
 
 
 class ProviderKeyBody(Body):
@@ -75,6 +77,36 @@ class ProviderKeyView(BaseModel):
     name: str
     fingerprint: str = Field(description="What may be shown of it.", examples=["…f3Qa"])
     is_enabled: bool
+
+
+class ConnectionView(BaseModel):
+    """What a test of a connection showed."""
+
+    result: Result = Field(description="works; refused: the credentials; failed: another status; unreachable.")
+    message: str
+    method: str
+    url: str
+    status: int | None = Field(description="Of the HTTP answer; null where none came.")
+    headers_ms: int | None
+    total_ms: int
+    bytes: int | None
+    content_type: str | None
+    preview: str | None = Field(description="The beginning of the answer, without secrets.")
+    models: int | None = Field(description="How many it lists.")
+
+
+class OfferedModel(BaseModel):
+    """A model that a provider offers."""
+
+    id: str = Field(description="As the provider calls it: `upstream_model` of a configuration.")
+    owned_by: str
+    created: int = Field(description="Unix seconds; 0 where the provider does not say.")
+
+
+class OfferedModels(BaseModel):
+    """What a provider offers."""
+
+    data: list[OfferedModel]
 
 
 class ProviderView(View):

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Query, Response
 
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.rules import MOST_ROWS, Page, etag_of, expected_revision
 from llm_manager.gateway.resources.schemas import ListOf, View
 from llm_manager.gateway.tables import Table
@@ -14,6 +15,8 @@ from llm_manager.gateway.tables import Table
 V = TypeVar("V", bound=View)
 
 _LONGEST_CURSOR = 2_000
+# Only described; `expected_revision` says what is wrong.
+_ETAG = r'^(\*|(W/)?"?[0-9]{1,18}"?)$'
 
 
 def _page(
@@ -22,14 +25,19 @@ def _page(
     sort: Annotated[str, Query(max_length=50, description="A field; `-` in front for the other direction.")] = "name",
     cursor: Annotated[str, Query(max_length=_LONGEST_CURSOR, description="`next_cursor` of the page before.")] = "",
     search: Annotated[str, Query(max_length=200, description="Part of a name, whatever its case.")] = "",
-    is_enabled: Annotated[bool | None, Query(description="Only those that are, or that are not.")] = None,
+    is_enabled: Annotated[bool | Absent, Query(description="Only those that are, or that are not.")] = None,
 ) -> Page:
     return Page(limit=limit, sort=sort, cursor=cursor, search=search, is_enabled=is_enabled)
 
 
 def _revision(
     if_match: Annotated[
-        str | None, Header(max_length=100, description="The ETag that was read; a change of a later one answers 412.")
+        str | Absent,
+        Header(
+            max_length=100,
+            description="The ETag that was read; a change of a later one answers 412.",
+            json_schema_extra={"pattern": _ETAG},
+        ),
     ] = None,
 ) -> int | None:
     return expected_revision(if_match)

@@ -65,6 +65,14 @@ def place_of(cursor: str, *, sort: str) -> Place:
     return place
 
 
+class RepeatedError(Exception):
+    """The request was answered before: what it made is there, under `resource_id`."""
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(resource_id)
+        self.resource_id = resource_id
+
+
 # Any: values of fields, which their models have checked
 def values_of(said: Mapping[str, Any], cleared: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a change makes of the fields that were sent.

@@ -14,7 +14,7 @@ from llm_manager.gateway.catalogue.records import (
     AnyRecord,
 )
 from llm_manager.gateway.catalogue.service import Catalogue
-from llm_manager.gateway.resources.rules import Page, values_of
+from llm_manager.gateway.resources.rules import Page, RepeatedError, values_of
 from llm_manager.gateway.resources.store import ResourceStore
 from llm_manager.gateway.tables import ADMIN, Table
 
@@ -49,14 +49,17 @@ class ResourceService(Generic[T]):
 
     # Any: fields that were sent, checked by their model
     async def create(self, subject: Subject, said: Mapping[str, Any]) -> T:
-        """Make a row.
+        """Make a row; a request that is sent again with its Idempotency-Key gets what it made.
 
         Raises:
             Conflict: there is one of this name.
             InvalidRequest, NotFound: it names something that is not there.
         """
-        async with self._store.creating(subject, self._is.table) as (session, row):
-            changed = await self.fill(session, row, values_of(said, self._is.cleared))
+        try:
+            async with self._store.creating(subject, self._is.table) as (session, row):
+                changed = await self.fill(session, row, values_of(said, self._is.cleared))
+        except RepeatedError as repeated:
+            return await self._store.find(repeated.resource_id)
         await self._publish(row, changed)
         return row
 

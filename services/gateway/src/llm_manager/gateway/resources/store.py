@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.core.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed
-from llm_manager.gateway.access.rules import Subject
+from llm_manager.gateway.access.rules import Repeatable, Subject
 from llm_manager.gateway.audit.rules import Action, Json, changed_fields
 from llm_manager.gateway.audit.store import AuditStore
-from llm_manager.gateway.resources.rules import Page, Place, cursor_of, place_of
-from llm_manager.gateway.tables import ENVIRONMENT, Instant, Table
+from llm_manager.gateway.resources.rules import Page, Place, RepeatedError, cursor_of, place_of
+from llm_manager.gateway.tables import ENVIRONMENT, IdempotentCreate, Instant, Table
 from llm_manager.kit.sql import Database
 
 T = TypeVar("T", bound=Table)
+# As Stripe does it (docs.stripe.com/api/idempotent_requests, 2026-11).
+_REMEMBERED = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +109,20 @@ class ResourceStore(Generic[T]):
         """Add a row, which the body may complete, and tell the audit.
 
         Raises:
+            RepeatedError: the same request was answered before; nothing was done.
             Conflict: there is one of this name.
+            InvalidRequest: its Idempotency-Key belongs to another request.
         """
         row, name = make(), ""
         try:
             async with self._database.session() as session:
+                await self._refuse_repeated(session, subject.repeatable)
                 yield session, row
                 name = getattr(row, self._is.key)
                 # not before: what the body looks up would write half a row
                 session.add(row)
                 await session.flush()
+                await self._remember(session, subject.repeatable, row.id)
                 said = self._is.told(row)
                 await self._audit.add(
                     session, subject, "created", resource=self._is.name, resource_id=row.id, after=said
@@ -153,6 +159,28 @@ class ResourceStore(Generic[T]):
                 await self._tell_further(session, subject)
         except IntegrityError as error:
             raise self._taken(name) from error
+
+    async def _refuse_repeated(self, session: AsyncSession, repeatable: Repeatable | None) -> None:
+        held = None if repeatable is None else await session.get(IdempotentCreate, repeatable.id)
+        if held is None or repeatable is None or held.created_at < datetime.now(UTC) - _REMEMBERED:
+            return
+        if held.request != repeatable.request:
+            raise InvalidRequest(
+                "This Idempotency-Key was sent with another request within a day; choose a new one.",
+                param="idempotency-key",
+            )
+        raise RepeatedError(held.resource_id)
+
+    async def _remember(self, session: AsyncSession, repeatable: Repeatable | None, row_id: str) -> None:
+        if repeatable is None:
+            return
+        await session.execute(
+            delete(IdempotentCreate).where(IdempotentCreate.created_at < datetime.now(UTC) - _REMEMBERED)
+        )
+        session.add(
+            IdempotentCreate(id=repeatable.id, request=repeatable.request, resource=self._is.name, resource_id=row_id)
+        )
+        await session.flush()
 
     async def delete(self, subject: Subject, handle: str, *, revision: int | None = None) -> T:
         """Delete a row for good, and tell the audit; return what it was.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from llm_manager.gateway.access.endpoints import ADMIN_RESPONSES, Requires
 from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
+from llm_manager.gateway.http.fields import Absent, Moment
 from llm_manager.gateway.usage.rules import EventPage, OrderBy, Range, TopBy
 from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView, TopView, TotalsView, TotalView
 from llm_manager.gateway.usage.service import UsageReports
@@ -25,8 +25,8 @@ router = APIRouter(
 
 
 def _within(
-    start: Annotated[datetime | None, Query(alias="from", description="First instant, inclusive.")] = None,
-    end: Annotated[datetime | None, Query(alias="to", description="Last instant, exclusive.")] = None,
+    start: Annotated[Moment | Absent, Query(alias="from", description="First instant, inclusive.")] = None,
+    end: Annotated[Moment | Absent, Query(alias="to", description="Last instant, exclusive.")] = None,
     request_id: Annotated[str, Query(max_length=128, description="Only this request.")] = "",
 ) -> Range:
     return Range(start=start, end=end, request_id=request_id)

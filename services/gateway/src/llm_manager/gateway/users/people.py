@@ -12,7 +12,7 @@ from llm_manager.core.errors import Conflict
 from llm_manager.gateway.access.rules import Role, Subject
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.audit.tables import AuditHead
-from llm_manager.gateway.resources.rules import Page, values_of
+from llm_manager.gateway.resources.rules import Page, RepeatedError, values_of
 from llm_manager.gateway.resources.store import Declaration, ResourceStore
 from llm_manager.gateway.tables import ADMIN, User
 from llm_manager.gateway.users.checks import PasswordChecks
@@ -84,8 +84,11 @@ class UserService:
         check_password(password, name=values["name"])
         require_reach(subject, values["roles"], param="roles")
         hashed = await self._checks.hashed(password, room=Room.KNOWN)
-        async with self._store.creating(subject, lambda: User(password_hash=hashed, **values)) as (_, row):
-            pass
+        try:
+            async with self._store.creating(subject, lambda: User(password_hash=hashed, **values)) as (_, row):
+                pass
+        except RepeatedError as repeated:
+            return await self._store.find(repeated.resource_id)
         return row
 
     # Any: fields that were sent, checked by their model

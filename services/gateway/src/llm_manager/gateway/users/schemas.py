@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from llm_manager.gateway.access.rules import Role
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.schemas import Body, View
 from llm_manager.gateway.users.passwords import LONGEST, SHORTEST
 from llm_manager.gateway.users.store import LONGEST_NAME
@@ -17,7 +18,13 @@ Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^
 Title = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Language = Annotated[str, Field(max_length=10, pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$")]
 Password = Annotated[
-    str, Field(min_length=SHORTEST, max_length=LONGEST, json_schema_extra={"format": "password", "writeOnly": True})
+    str,
+    Field(
+        min_length=SHORTEST,
+        max_length=LONGEST,
+        examples=["a sentence that nobody guesses"],
+        json_schema_extra={"format": "password", "writeOnly": True},
+    ),
 ]
 # JSON has no enumerations, so what is a text is read as a role
 Roles = Annotated[list[Annotated[Role, Field(strict=False)]], Field(max_length=len(Role))]
@@ -37,12 +44,12 @@ class UserBody(Body):
 class UserChange(Body):
     """What should be another: a field that is absent stays as it is."""
 
-    name: Name | None = None
+    name: Name | Absent = None
     title: Title | None = Field(default=None, description="null takes it away.")
     roles: Roles | None = Field(default=None, description="All that the user shall have; null takes them away.")
     language: Language | None = Field(default=None, description="null takes it away.")
-    password: Password | None = Field(default=None, description="A new one ends all sessions of the user.")
-    is_enabled: bool | None = Field(default=None, description="A user who is off is logged out at once.")
+    password: Password | Absent = Field(default=None, description="A new one ends all sessions of the user.")
+    is_enabled: bool | Absent = Field(default=None, description="A user who is off is logged out at once.")
 
 
 class UserView(View):

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount
+from llm_manager.core.deltas import AnswerInfo, Delta, Model, RerankResult, TokenCount, UpstreamExchange
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.messages import ChatInput, EmbeddingsInput, RerankInput
 from llm_manager.core.usage import UsageReport
@@ -42,10 +42,11 @@ class Pieces(msgspec.Struct):
     models: list[Model] = []
     rerank: list[RerankResult] = []
     token_count: TokenCount | None = None
+    exchange: UpstreamExchange | None = None
 
     def __bool__(self) -> bool:
         filled = (self.deltas, self.native, self.embeddings, self.models, self.rerank, self.info, self.token_count)
-        return any(filled)
+        return any(filled) or self.exchange is not None
 
     def extend(self, other: Pieces) -> None:
         """Append what comes next."""

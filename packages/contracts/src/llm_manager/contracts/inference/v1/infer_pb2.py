@@ -26,7 +26,7 @@ from llm_manager.contracts.inference.v1 import chat_pb2 as llm__manager_dot_cont
 from llm_manager.contracts.usage.v1 import event_pb2 as llm__manager_dot_contracts_dot_usage_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llm_manager/contracts/inference/v1/infer.proto\x12\"llm_manager.contracts.inference.v1\x1a-llm_manager/contracts/inference/v1/chat.proto\x1a*llm_manager/contracts/usage/v1/event.proto\"\x9d\x07\n\x0cInferRequest\x12\x44\n\x0b\x61ttribution\x18\x01 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.Attribution\x12:\n\x06target\x18\x02 \x01(\x0b\x32*.llm_manager.contracts.inference.v1.Target\x12\x11\n\tis_stream\x18\x03 \x01(\x08\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x46\n\x0bnative_chat\x18\x05 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12=\n\x04\x63hat\x18\x06 \x01(\x0b\x32-.llm_manager.contracts.inference.v1.ChatInputH\x00\x12L\n\x11native_embeddings\x18\x07 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12I\n\nembeddings\x18\x08 \x01(\x0b\x32\x33.llm_manager.contracts.inference.v1.EmbeddingsInputH\x00\x12\x41\n\x06models\x18\t \x01(\x0b\x32/.llm_manager.contracts.inference.v1.ModelsInputH\x00\x12H\n\rnative_rerank\x18\n \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12\x41\n\x06rerank\x18\x0b \x01(\x0b\x32/.llm_manager.contracts.inference.v1.RerankInputH\x00\x12N\n\x13native_count_tokens\x18\x0c \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12L\n\x0c\x63ount_tokens\x18\r \x01(\x0b\x32\x34.llm_manager.contracts.inference.v1.CountTokensInputH\x00\x12M\n\x10parameter_policy\x18\x0e \x01(\x0e\x32\x33.llm_manager.contracts.inference.v1.ParameterPolicyB\x07\n\x05input\"\xab\x01\n\x0bNativeInput\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12M\n\x07headers\x18\x03 \x03(\x0b\x32<.llm_manager.contracts.inference.v1.NativeInput.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\r\n\x0bModelsInput\"\xa2\x02\n\x0b\x41ttribution\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nattempt_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\x12\x12\n\napi_key_id\x18\x05 \x01(\t\x12\x17\n\x0frequested_model\x18\x06 \x01(\t\x12\x15\n\rconfiguration\x18\x07 \x01(\t\x12\x10\n\x08\x65nd_user\x18\x08 \x01(\t\x12G\n\x04tags\x18\t \x03(\x0b\x32\x39.llm_manager.contracts.inference.v1.Attribution.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x03\n\x06Target\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\x12\n\ncredential\x18\x04 \x01(\x0c\x12\x16\n\x0eupstream_model\x18\x05 \x01(\t\x12H\n\x07headers\x18\x06 \x03(\x0b\x32\x37.llm_manager.contracts.inference.v1.Target.HeadersEntry\x12>\n\x08timeouts\x18\x07 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.Timeouts\x12\x16\n\x0esealed_headers\x18\x08 \x01(\x0c\x12\x44\n\x05paths\x18\t \x03(\x0b\x32\x35.llm_manager.contracts.inference.v1.Target.PathsEntry\x12\x12\n\nis_trusted\x18\n \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x08Timeouts\x12\x17\n\nconnect_ms\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nheaders_ms\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x1b\n\x0e\x66irst_token_ms\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x14\n\x07idle_ms\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x15\n\x08total_ms\x18\x05 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_connect_msB\r\n\x0b_headers_msB\x11\n\x0f_first_token_msB\n\n\x08_idle_msB\x0b\n\t_total_ms\"\xe7\x03\n\x05\x43hunk\x12<\n\x04info\x18\x01 \x01(\x0b\x32..llm_manager.contracts.inference.v1.AnswerInfo\x12\x39\n\x06\x64\x65ltas\x18\x02 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Delta\x12\x0e\n\x06native\x18\x03 \x03(\x0c\x12\x41\n\nembeddings\x18\x04 \x03(\x0b\x32-.llm_manager.contracts.inference.v1.Embedding\x12\x39\n\x06models\x18\x05 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Model\x12@\n\x06rerank\x18\x06 \x03(\x0b\x32\x30.llm_manager.contracts.inference.v1.RerankResult\x12\x43\n\x0btoken_count\x18\x07 \x01(\x0b\x32..llm_manager.contracts.inference.v1.TokenCount\x12<\n\x07opening\x18\x08 \x01(\x0b\x32+.llm_manager.contracts.inference.v1.Opening\x12\x12\n\ncharacters\x18\t \x01(\r\"\xdd\x01\n\x07Opening\x12\x1b\n\x13upstream_request_id\x18\x01 \x01(\t\x12Z\n\x10upstream_headers\x18\x02 \x03(\x0b\x32@.llm_manager.contracts.inference.v1.Opening.UpstreamHeadersEntry\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x1a\x36\n\x14UpstreamHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf8\x01\n\x04\x44one\x12<\n\x05\x65vent\x18\x01 \x01(\x0b\x32-.llm_manager.contracts.usage.v1.UsageRecorded\x12W\n\x10upstream_headers\x18\x02 \x03(\x0b\x32=.llm_manager.contracts.inference.v1.Done.UpstreamHeadersEntry\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x1a\x36\n\x14UpstreamHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*l\n\x0fParameterPolicy\x12 \n\x1cPARAMETER_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARAMETER_POLICY_REFUSE\x10\x01\x12\x1a\n\x16PARAMETER_POLICY_ADAPT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llm_manager/contracts/inference/v1/infer.proto\x12\"llm_manager.contracts.inference.v1\x1a-llm_manager/contracts/inference/v1/chat.proto\x1a*llm_manager/contracts/usage/v1/event.proto\"\xdc\x07\n\x0cInferRequest\x12\x44\n\x0b\x61ttribution\x18\x01 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.Attribution\x12:\n\x06target\x18\x02 \x01(\x0b\x32*.llm_manager.contracts.inference.v1.Target\x12\x11\n\tis_stream\x18\x03 \x01(\x08\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x46\n\x0bnative_chat\x18\x05 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12=\n\x04\x63hat\x18\x06 \x01(\x0b\x32-.llm_manager.contracts.inference.v1.ChatInputH\x00\x12L\n\x11native_embeddings\x18\x07 \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12I\n\nembeddings\x18\x08 \x01(\x0b\x32\x33.llm_manager.contracts.inference.v1.EmbeddingsInputH\x00\x12\x41\n\x06models\x18\t \x01(\x0b\x32/.llm_manager.contracts.inference.v1.ModelsInputH\x00\x12H\n\rnative_rerank\x18\n \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12\x41\n\x06rerank\x18\x0b \x01(\x0b\x32/.llm_manager.contracts.inference.v1.RerankInputH\x00\x12N\n\x13native_count_tokens\x18\x0c \x01(\x0b\x32/.llm_manager.contracts.inference.v1.NativeInputH\x00\x12L\n\x0c\x63ount_tokens\x18\r \x01(\x0b\x32\x34.llm_manager.contracts.inference.v1.CountTokensInputH\x00\x12=\n\x04test\x18\x0f \x01(\x0b\x32-.llm_manager.contracts.inference.v1.TestInputH\x00\x12M\n\x10parameter_policy\x18\x0e \x01(\x0e\x32\x33.llm_manager.contracts.inference.v1.ParameterPolicyB\x07\n\x05input\"\xab\x01\n\x0bNativeInput\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12M\n\x07headers\x18\x03 \x03(\x0b\x32<.llm_manager.contracts.inference.v1.NativeInput.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\r\n\x0bModelsInput\"\x0b\n\tTestInput\"\xa2\x02\n\x0b\x41ttribution\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nattempt_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06\x61pp_id\x18\x04 \x01(\t\x12\x12\n\napi_key_id\x18\x05 \x01(\t\x12\x17\n\x0frequested_model\x18\x06 \x01(\t\x12\x15\n\rconfiguration\x18\x07 \x01(\t\x12\x10\n\x08\x65nd_user\x18\x08 \x01(\t\x12G\n\x04tags\x18\t \x03(\x0b\x32\x39.llm_manager.contracts.inference.v1.Attribution.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x03\n\x06Target\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\x12\n\ncredential\x18\x04 \x01(\x0c\x12\x16\n\x0eupstream_model\x18\x05 \x01(\t\x12H\n\x07headers\x18\x06 \x03(\x0b\x32\x37.llm_manager.contracts.inference.v1.Target.HeadersEntry\x12>\n\x08timeouts\x18\x07 \x01(\x0b\x32,.llm_manager.contracts.inference.v1.Timeouts\x12\x16\n\x0esealed_headers\x18\x08 \x01(\x0c\x12\x44\n\x05paths\x18\t \x03(\x0b\x32\x35.llm_manager.contracts.inference.v1.Target.PathsEntry\x12\x12\n\nis_trusted\x18\n \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nPathsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x08Timeouts\x12\x17\n\nconnect_ms\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nheaders_ms\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x1b\n\x0e\x66irst_token_ms\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x14\n\x07idle_ms\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x15\n\x08total_ms\x18\x05 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_connect_msB\r\n\x0b_headers_msB\x11\n\x0f_first_token_msB\n\n\x08_idle_msB\x0b\n\t_total_ms\"\xaf\x04\n\x05\x43hunk\x12<\n\x04info\x18\x01 \x01(\x0b\x32..llm_manager.contracts.inference.v1.AnswerInfo\x12\x39\n\x06\x64\x65ltas\x18\x02 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Delta\x12\x0e\n\x06native\x18\x03 \x03(\x0c\x12\x41\n\nembeddings\x18\x04 \x03(\x0b\x32-.llm_manager.contracts.inference.v1.Embedding\x12\x39\n\x06models\x18\x05 \x03(\x0b\x32).llm_manager.contracts.inference.v1.Model\x12@\n\x06rerank\x18\x06 \x03(\x0b\x32\x30.llm_manager.contracts.inference.v1.RerankResult\x12\x43\n\x0btoken_count\x18\x07 \x01(\x0b\x32..llm_manager.contracts.inference.v1.TokenCount\x12<\n\x07opening\x18\x08 \x01(\x0b\x32+.llm_manager.contracts.inference.v1.Opening\x12\x12\n\ncharacters\x18\t \x01(\r\x12\x46\n\x08\x65xchange\x18\n \x01(\x0b\x32\x34.llm_manager.contracts.inference.v1.UpstreamExchange\"\x9b\x01\n\x10UpstreamExchange\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\x12\n\nheaders_ms\x18\x04 \x01(\r\x12\x10\n\x08total_ms\x18\x05 \x01(\r\x12\r\n\x05\x62ytes\x18\x06 \x01(\r\x12\x14\n\x0c\x63ontent_type\x18\x07 \x01(\t\x12\x0f\n\x07preview\x18\x08 \x01(\t\"\xdd\x01\n\x07Opening\x12\x1b\n\x13upstream_request_id\x18\x01 \x01(\t\x12Z\n\x10upstream_headers\x18\x02 \x03(\x0b\x32@.llm_manager.contracts.inference.v1.Opening.UpstreamHeadersEntry\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x1a\x36\n\x14UpstreamHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf8\x01\n\x04\x44one\x12<\n\x05\x65vent\x18\x01 \x01(\x0b\x32-.llm_manager.contracts.usage.v1.UsageRecorded\x12W\n\x10upstream_headers\x18\x02 \x03(\x0b\x32=.llm_manager.contracts.inference.v1.Done.UpstreamHeadersEntry\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x0f\n\x07\x64ropped\x18\x04 \x03(\t\x1a\x36\n\x14UpstreamHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*l\n\x0fParameterPolicy\x12 \n\x1cPARAMETER_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARAMETER_POLICY_REFUSE\x10\x01\x12\x1a\n\x16PARAMETER_POLICY_ADAPT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,36 +45,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENING_UPSTREAMHEADERSENTRY']._serialized_options = b'8\001'
   _globals['_DONE_UPSTREAMHEADERSENTRY']._loaded_options = None
   _globals['_DONE_UPSTREAMHEADERSENTRY']._serialized_options = b'8\001'
-  _globals['_PARAMETERPOLICY']._serialized_start=3214
-  _globals['_PARAMETERPOLICY']._serialized_end=3322
+  _globals['_PARAMETERPOLICY']._serialized_start=3520
+  _globals['_PARAMETERPOLICY']._serialized_end=3628
   _globals['_INFERREQUEST']._serialized_start=178
-  _globals['_INFERREQUEST']._serialized_end=1103
-  _globals['_NATIVEINPUT']._serialized_start=1106
-  _globals['_NATIVEINPUT']._serialized_end=1277
-  _globals['_NATIVEINPUT_HEADERSENTRY']._serialized_start=1231
-  _globals['_NATIVEINPUT_HEADERSENTRY']._serialized_end=1277
-  _globals['_MODELSINPUT']._serialized_start=1279
-  _globals['_MODELSINPUT']._serialized_end=1292
-  _globals['_ATTRIBUTION']._serialized_start=1295
-  _globals['_ATTRIBUTION']._serialized_end=1585
-  _globals['_ATTRIBUTION_TAGSENTRY']._serialized_start=1542
-  _globals['_ATTRIBUTION_TAGSENTRY']._serialized_end=1585
-  _globals['_TARGET']._serialized_start=1588
-  _globals['_TARGET']._serialized_end=2036
-  _globals['_TARGET_HEADERSENTRY']._serialized_start=1231
-  _globals['_TARGET_HEADERSENTRY']._serialized_end=1277
-  _globals['_TARGET_PATHSENTRY']._serialized_start=1992
-  _globals['_TARGET_PATHSENTRY']._serialized_end=2036
-  _globals['_TIMEOUTS']._serialized_start=2039
-  _globals['_TIMEOUTS']._serialized_end=2247
-  _globals['_CHUNK']._serialized_start=2250
-  _globals['_CHUNK']._serialized_end=2737
-  _globals['_OPENING']._serialized_start=2740
-  _globals['_OPENING']._serialized_end=2961
-  _globals['_OPENING_UPSTREAMHEADERSENTRY']._serialized_start=2907
-  _globals['_OPENING_UPSTREAMHEADERSENTRY']._serialized_end=2961
-  _globals['_DONE']._serialized_start=2964
-  _globals['_DONE']._serialized_end=3212
-  _globals['_DONE_UPSTREAMHEADERSENTRY']._serialized_start=2907
-  _globals['_DONE_UPSTREAMHEADERSENTRY']._serialized_end=2961
+  _globals['_INFERREQUEST']._serialized_end=1166
+  _globals['_NATIVEINPUT']._serialized_start=1169
+  _globals['_NATIVEINPUT']._serialized_end=1340
+  _globals['_NATIVEINPUT_HEADERSENTRY']._serialized_start=1294
+  _globals['_NATIVEINPUT_HEADERSENTRY']._serialized_end=1340
+  _globals['_MODELSINPUT']._serialized_start=1342
+  _globals['_MODELSINPUT']._serialized_end=1355
+  _globals['_TESTINPUT']._serialized_start=1357
+  _globals['_TESTINPUT']._serialized_end=1368
+  _globals['_ATTRIBUTION']._serialized_start=1371
+  _globals['_ATTRIBUTION']._serialized_end=1661
+  _globals['_ATTRIBUTION_TAGSENTRY']._serialized_start=1618
+  _globals['_ATTRIBUTION_TAGSENTRY']._serialized_end=1661
+  _globals['_TARGET']._serialized_start=1664
+  _globals['_TARGET']._serialized_end=2112
+  _globals['_TARGET_HEADERSENTRY']._serialized_start=1294
+  _globals['_TARGET_HEADERSENTRY']._serialized_end=1340
+  _globals['_TARGET_PATHSENTRY']._serialized_start=2068
+  _globals['_TARGET_PATHSENTRY']._serialized_end=2112
+  _globals['_TIMEOUTS']._serialized_start=2115
+  _globals['_TIMEOUTS']._serialized_end=2323
+  _globals['_CHUNK']._serialized_start=2326
+  _globals['_CHUNK']._serialized_end=2885
+  _globals['_UPSTREAMEXCHANGE']._serialized_start=2888
+  _globals['_UPSTREAMEXCHANGE']._serialized_end=3043
+  _globals['_OPENING']._serialized_start=3046
+  _globals['_OPENING']._serialized_end=3267
+  _globals['_OPENING_UPSTREAMHEADERSENTRY']._serialized_start=3213
+  _globals['_OPENING_UPSTREAMHEADERSENTRY']._serialized_end=3267
+  _globals['_DONE']._serialized_start=3270
+  _globals['_DONE']._serialized_end=3518
+  _globals['_DONE_UPSTREAMHEADERSENTRY']._serialized_start=3213
+  _globals['_DONE_UPSTREAMHEADERSENTRY']._serialized_end=3267
 # @@protoc_insertion_point(module_scope)

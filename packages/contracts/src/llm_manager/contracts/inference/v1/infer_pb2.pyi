@@ -64,6 +64,7 @@ class InferRequest(_message.Message):
     RERANK_FIELD_NUMBER: _builtins.int
     NATIVE_COUNT_TOKENS_FIELD_NUMBER: _builtins.int
     COUNT_TOKENS_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     PARAMETER_POLICY_FIELD_NUMBER: _builtins.int
     is_stream: _builtins.bool
     """True when the answer is wanted piece by piece."""
@@ -115,6 +116,10 @@ class InferRequest(_message.Message):
     def count_tokens(self) -> _chat_pb2.CountTokensInput:
         """A prompt to count in neutral words."""
 
+    @_builtins.property
+    def test(self) -> Global___TestInput:
+        """Whether the provider answers: its list of models is asked for, and whatever comes back is told."""
+
     def __init__(
         self,
         *,
@@ -131,13 +136,14 @@ class InferRequest(_message.Message):
         rerank: _chat_pb2.RerankInput | None = ...,
         native_count_tokens: Global___NativeInput | None = ...,
         count_tokens: _chat_pb2.CountTokensInput | None = ...,
+        test: Global___TestInput | None = ...,
         parameter_policy: Global___ParameterPolicy.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "rerank", b"rerank", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "rerank", b"rerank", "target", b"target", "test", b"test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "is_stream", b"is_stream", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "parameter_policy", b"parameter_policy", "rerank", b"rerank", "target", b"target", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution", b"attribution", "chat", b"chat", "count_tokens", b"count_tokens", "embeddings", b"embeddings", "input", b"input", "is_stream", b"is_stream", "models", b"models", "native_chat", b"native_chat", "native_count_tokens", b"native_count_tokens", "native_embeddings", b"native_embeddings", "native_rerank", b"native_rerank", "parameter_policy", b"parameter_policy", "rerank", b"rerank", "target", b"target", "test", b"test", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["native_chat", "chat", "native_embeddings", "embeddings", "models", "native_rerank", "rerank", "native_count_tokens", "count_tokens"]  # noqa: Y015
+    _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["native_chat", "chat", "native_embeddings", "embeddings", "models", "native_rerank", "rerank", "native_count_tokens", "count_tokens", "test"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 
@@ -213,6 +219,23 @@ class ModelsInput(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelsInput: _TypeAlias = ModelsInput  # noqa: Y015
+
+@_typing.final
+class TestInput(_message.Message):
+    """TestInput asks for the list of models to see what comes back; an answer of any status is a good attempt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestInput: _TypeAlias = TestInput  # noqa: Y015
 
 @_typing.final
 class Attribution(_message.Message):
@@ -466,6 +489,7 @@ class Chunk(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
     characters: _builtins.int
     """Characters of the answer (texts, reasoning, arguments of tools) that this message adds. From them a lost attempt is
     estimated; 0 where the worker does not count, so that what such an attempt used is unknown.
@@ -504,6 +528,10 @@ class Chunk(_message.Message):
     def opening(self) -> Global___Opening:
         """Present in the first chunk of a stream: what its headers said before anything came."""
 
+    @_builtins.property
+    def exchange(self) -> Global___UpstreamExchange:
+        """What came back of a test."""
+
     def __init__(
         self,
         *,
@@ -516,14 +544,65 @@ class Chunk(_message.Message):
         token_count: _chat_pb2.TokenCount | None = ...,
         opening: Global___Opening | None = ...,
         characters: _builtins.int = ...,
+        exchange: Global___UpstreamExchange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "opening", b"opening", "token_count", b"token_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "info", b"info", "opening", b"opening", "token_count", b"token_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "deltas", b"deltas", "embeddings", b"embeddings", "info", b"info", "models", b"models", "native", b"native", "opening", b"opening", "rerank", b"rerank", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "deltas", b"deltas", "embeddings", b"embeddings", "exchange", b"exchange", "info", b"info", "models", b"models", "native", b"native", "opening", b"opening", "rerank", b"rerank", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
+
+@_typing.final
+class UpstreamExchange(_message.Message):
+    """UpstreamExchange is one HTTP exchange with a provider, told without secrets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    HEADERS_MS_FIELD_NUMBER: _builtins.int
+    TOTAL_MS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Where it was asked."""
+    method: _builtins.str
+    """How it was asked."""
+    status: _builtins.int
+    """Status of the answer."""
+    headers_ms: _builtins.int
+    """Milliseconds until the headers of the answer."""
+    total_ms: _builtins.int
+    """Milliseconds until its end."""
+    bytes: _builtins.int
+    """Bytes of the body that were read, at most 1 MiB."""
+    content_type: _builtins.str
+    """Its content type."""
+    preview: _builtins.str
+    """The beginning of the body as text."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        method: _builtins.str = ...,
+        status: _builtins.int = ...,
+        headers_ms: _builtins.int = ...,
+        total_ms: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        content_type: _builtins.str = ...,
+        preview: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "content_type", b"content_type", "headers_ms", b"headers_ms", "method", b"method", "preview", b"preview", "status", b"status", "total_ms", b"total_ms", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamExchange: _TypeAlias = UpstreamExchange  # noqa: Y015
 
 @_typing.final
 class Opening(_message.Message):
