@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.parameters.rules import Strategy
 from llm_manager.gateway.resources.schemas import Body, Description, ModelName, Name, View
 
@@ -37,14 +38,14 @@ class OverrideBody(Body):
 class OverrideChange(Body):
     """What should be another: a field that is absent stays as it is; null takes away what may be missing."""
 
-    name: Name | None = None
+    name: Name | Absent = None
     configuration: ModelName | None = None
     context: Context | None = None
-    parameters: Parameters | None = None
-    strategy: How | None = None
-    priority: Priority | None = None
+    parameters: Parameters | Absent = None
+    strategy: How | Absent = None
+    priority: Priority | Absent = None
     description: Description | None = None
-    is_enabled: bool | None = None
+    is_enabled: bool | Absent = None
 
 
 class OverrideView(View):
