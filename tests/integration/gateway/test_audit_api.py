@@ -82,7 +82,7 @@ async def test_pages_filters_export_and_proof_agree(admin: httpx2.AsyncClient) -
 )
 async def test_a_wrong_query_is_refused_by_name(query: Json, param: str, admin: httpx2.AsyncClient) -> None:
     answer = await admin.get("/api/v1/audit", params=query)
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
 
 
 @pytest.mark.parametrize("path", ["", "/export", "/proof"])

@@ -70,7 +70,7 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.requirement("S1")
+@pytest.mark.requirement("S1", "B-2")
 async def test_every_field_comes_back_and_survives_a_restart(start: Any) -> None:
     async with start() as served, admin_of(served) as admin:
         made = await admin.post(PATH, json=EVERYTHING)
@@ -95,7 +95,7 @@ async def test_it_is_off_until_it_has_a_model(admin: httpx2.AsyncClient, served:
     assert "has no model yet" in refused.json()["error"]["message"]
     assert refused.headers["x-should-retry"] == "false"
     on = await admin.patch(f"{PATH}/fur-spasse", json={"is_enabled": True})
-    assert (on.status_code, on.json()["error"]["param"]) == (400, "is_enabled")
+    assert (on.status_code, on.json()["error"]["param"]) == (422, "is_enabled")
     assert (await admin.patch(f"{PATH}/fur-spasse", json={"upstream_model": "echo"})).json()["is_enabled"] is True
 
 
@@ -188,20 +188,21 @@ async def test_an_app_asks_for_what_it_is_allowed_from_the_next_request_on(
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "model_not_found")
 
 
+@pytest.mark.requirement("B-2")
 @pytest.mark.parametrize(
     ("path", "body", "status", "param"),
     [
-        ("", {"provider": "echo"}, 400, "name"),
-        ("", {"title": "!!!", "provider": "echo"}, 400, "name"),
-        ("", {"name": "x"}, 400, "provider"),
+        ("", {"provider": "echo"}, 422, "name"),
+        ("", {"title": "!!!", "provider": "echo"}, 422, "name"),
+        ("", {"name": "x"}, 422, "provider"),
         ("", {"name": "x", "provider": "nobody"}, 404, "provider"),
         ("", {"name": "x", "provider": "echo", "app": "nobody"}, 404, "app"),
         ("", {"name": "echo", "provider": "echo"}, 409, "name"),
-        ("", {"name": "x", "provider": "echo", "context_window": 0}, 400, "context_window"),
-        ("", {"name": "x", "provider": "echo", "capabilities": ["flying"]}, 400, "capabilities.0"),
-        ("", {"name": "x", "provider": "echo", "tags": {"": "v"}}, 400, "tags..[key]"),
-        ("", {"name": "x", "provider": "echo", "budget": {"usd": 5}}, 400, "budget"),
-        ("", {"name": "x\n", "provider": "echo"}, 400, "name"),
+        ("", {"name": "x", "provider": "echo", "context_window": 0}, 422, "context_window"),
+        ("", {"name": "x", "provider": "echo", "capabilities": ["flying"]}, 422, "capabilities.0"),
+        ("", {"name": "x", "provider": "echo", "tags": {"": "v"}}, 422, "tags..[key]"),
+        ("", {"name": "x", "provider": "echo", "budget": {"usd": 5}}, 422, "budget"),
+        ("", {"name": "x\n", "provider": "echo"}, 422, "name"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_refused_by_name(

@@ -36,7 +36,7 @@ async def test_a_creation_that_is_sent_again_answers_what_it_made(admin: httpx2.
     told = (await admin.get("/api/v1/audit", params={"resource_id": first.json()["id"]})).json()["data"]
     assert [entry["action"] for entry in told] == ["changed", "created"]
     other = await admin.post(APPS, json={"name": "another"}, headers=key("a"))
-    assert (other.status_code, other.json()["error"]["param"]) == (400, "idempotency-key")
+    assert (other.status_code, other.json()["error"]["param"]) == (422, "idempotency-key")
     # without one, a name is taken
     assert (await admin.post(APPS, json=body)).status_code == 409
     assert (await admin.post(APPS, json=body, headers=key("b"))).status_code == 409
@@ -44,7 +44,7 @@ async def test_a_creation_that_is_sent_again_answers_what_it_made(admin: httpx2.
 
 async def test_a_refused_creation_is_not_remembered(admin: httpx2.AsyncClient) -> None:
     wrong = await admin.post(APPS, json={"name": 7}, headers=key("wrong"))
-    assert wrong.status_code == 400
+    assert wrong.status_code == 422
     taken = await admin.post(APPS, json={"name": "default"}, headers=key("wrong"))
     assert taken.status_code == 409
     assert (await admin.post(APPS, json={"name": "free now"}, headers=key("wrong"))).status_code == 201
@@ -66,11 +66,11 @@ async def test_keys_of_one_caller_are_not_those_of_another(admin: httpx2.AsyncCl
 @pytest.mark.parametrize("value", ["", "x" * 256, "tab\there"])
 async def test_what_is_no_key_is_refused(value: str, admin: httpx2.AsyncClient) -> None:
     answer = await admin.post(APPS, json={"name": "never made"}, headers=key(value))
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "idempotency-key")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "idempotency-key")
     twice = await admin.post(
         APPS, json={"name": "never made"}, headers=[("idempotency-key", "a"), ("idempotency-key", "b")]
     )
-    assert twice.status_code == 400
+    assert twice.status_code == 422
     assert (await admin.get(f"{APPS}/never made")).status_code == 404
 
 

@@ -64,25 +64,25 @@ async def test_a_key_is_shown_once_and_revoked_at_once(admin: httpx2.AsyncClient
     [
         ({"name": "bootstrap"}, 409, "conflict", "name"),
         ({"name": "x", "app": "nowhere"}, 404, "not_found", "app"),
-        ({}, 400, "invalid_request", "name"),
-        ({"name": ""}, 400, "invalid_request", "name"),
-        ({"name": "a\nb"}, 400, "invalid_request", "name"),
-        ({"name": "x", "role": "root"}, 400, "invalid_request", "role"),
-        ([], 400, "invalid_request", None),
-        ({"name": "x", "scopes": []}, 400, "invalid_request", "scopes"),
-        ({"name": "x", "scopes": ["root"]}, 400, "invalid_request", "scopes"),
-        ({"name": "x", "scopes": "inference"}, 400, "invalid_request", "scopes"),
-        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, 400, "invalid_request", "expires_at"),
-        ({"name": "x", "expires_at": "2099-01-01T00:00:00"}, 400, "invalid_request", "expires_at"),
-        ({"name": "x", "expires_at": "9999-12-31T23:59:59-01:00"}, 400, "invalid_request", "expires_at"),
-        ({"name": "x", "expires_at": "2099-02-30T00:00:00Z"}, 400, "invalid_request", "expires_at"),
-        ({"name": "x", "expires_at": 4070908800}, 400, "invalid_request", "expires_at"),
-        ({"name": "x", "allowed_addresses": []}, 400, "invalid_request", "allowed_addresses"),
-        ({"name": "x", "allowed_addresses": ["10.0.0.0/33"]}, 400, "invalid_request", "allowed_addresses"),
-        ({"name": "x", "allowed_addresses": ["::1"] * 101}, 400, "invalid_request", "allowed_addresses"),
-        ({"name": "x", "allowed_models": [""]}, 400, "invalid_request", "allowed_models.0"),
-        ({"name": "x", "allowed_models": ["m"] * 501}, 400, "invalid_request", "allowed_models"),
-        ({"name": "x", "allowed_models": ["m" * 513]}, 400, "invalid_request", "allowed_models.0"),
+        ({}, 422, "invalid_request", "name"),
+        ({"name": ""}, 422, "invalid_request", "name"),
+        ({"name": "a\nb"}, 422, "invalid_request", "name"),
+        ({"name": "x", "role": "root"}, 422, "invalid_request", "role"),
+        ([], 422, "invalid_request", None),
+        ({"name": "x", "scopes": []}, 422, "invalid_request", "scopes"),
+        ({"name": "x", "scopes": ["root"]}, 422, "invalid_request", "scopes"),
+        ({"name": "x", "scopes": "inference"}, 422, "invalid_request", "scopes"),
+        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, 422, "invalid_request", "expires_at"),
+        ({"name": "x", "expires_at": "2099-01-01T00:00:00"}, 422, "invalid_request", "expires_at"),
+        ({"name": "x", "expires_at": "9999-12-31T23:59:59-01:00"}, 422, "invalid_request", "expires_at"),
+        ({"name": "x", "expires_at": "2099-02-30T00:00:00Z"}, 422, "invalid_request", "expires_at"),
+        ({"name": "x", "expires_at": 4070908800}, 422, "invalid_request", "expires_at"),
+        ({"name": "x", "allowed_addresses": []}, 422, "invalid_request", "allowed_addresses"),
+        ({"name": "x", "allowed_addresses": ["10.0.0.0/33"]}, 422, "invalid_request", "allowed_addresses"),
+        ({"name": "x", "allowed_addresses": ["::1"] * 101}, 422, "invalid_request", "allowed_addresses"),
+        ({"name": "x", "allowed_models": [""]}, 422, "invalid_request", "allowed_models.0"),
+        ({"name": "x", "allowed_models": ["m"] * 501}, 422, "invalid_request", "allowed_models"),
+        ({"name": "x", "allowed_models": ["m" * 513]}, 422, "invalid_request", "allowed_models.0"),
     ],
 )
 async def test_what_is_wrong_is_said(
@@ -156,7 +156,7 @@ async def test_keys_are_listed_page_by_page_newest_first_and_by_app(admin: httpx
 async def test_a_cursor_that_holds_no_time_is_refused(admin: httpx2.AsyncClient) -> None:
     cursor = base64.urlsafe_b64encode(b'["created","yesterday","k"]').decode().rstrip("=")
     answer = await admin.get("/api/v1/keys", params={"sort": "created", "cursor": cursor})
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "cursor")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "cursor")
 
 
 async def _made(admin: httpx2.AsyncClient, name: str, **said: Any) -> Json:
@@ -219,7 +219,7 @@ async def test_a_change_keeps_what_is_absent_and_takes_away_what_is_null(admin: 
     assert (late.status_code, late.json()["error"]["code"]) == (412, "precondition_failed")
     for field in ("name", "scopes"):
         refused = await admin.patch(path, json={field: None})
-        assert (refused.status_code, refused.json()["error"]["param"]) == (400, field)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (422, field)
     await admin.delete(path)
     assert (await admin.patch(path, json={"name": "again"})).status_code == 409
     assert (await admin.patch("/api/v1/keys/nowhere", json={"name": "x"})).status_code == 404
@@ -297,7 +297,7 @@ async def test_a_rotation_never_makes_the_old_key_last_longer_and_may_end_it_at_
     assert (await admin.post(f"/api/v1/keys/{new['id']}/rotate")).status_code == 409
     for overlap in (-1, 2_592_001, "1", 1.5, None):
         wrong = await admin.post(f"/api/v1/keys/{newest['id']}/rotate", json={"overlap_seconds": overlap})
-        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "overlap_seconds")
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (422, "overlap_seconds")
     assert (await admin.post("/api/v1/keys/nowhere/rotate")).status_code == 404
     bootstrap = next(key for key in (await admin.get("/api/v1/keys")).json()["data"] if key["name"] == "bootstrap")
     theirs = await admin.post(f"/api/v1/keys/{bootstrap['id']}/rotate")

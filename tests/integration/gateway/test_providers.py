@@ -182,7 +182,7 @@ async def test_attempts_use_the_keys_of_a_provider_in_turn(start: Any, provider:
             assert answer.status_code == 201
         assert (
             await admin.post("/api/v1/providers/mine/keys", json={"name": "two", "api_key": "x"})
-        ).status_code == 400
+        ).status_code == 422
         off = await admin.patch("/api/v1/providers/mine/keys/three", json={"is_enabled": False})
         assert [key["is_enabled"] for key in off.json()["api_keys"]] == [True, True, False]
         for _ in range(4):
@@ -202,7 +202,7 @@ async def test_what_was_sealed_for_one_host_goes_to_no_other(change: dict[str, A
         said = {"name": "mine", **UPSTREAM, "kind": "openai", "api_key": LONG_KEY, "headers": {"x-org": "1"}}
         await admin.post("/api/v1/providers", json=said)
         refused = await admin.patch("/api/v1/providers/mine", json=change)
-        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "base_url")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (422, "base_url")
         assert "another host" in refused.text
         same_host = await admin.patch("/api/v1/providers/mine", json={"base_url": "http://127.0.0.1:9/v2/"})
         assert (same_host.json()["base_url"], len(same_host.json()["api_keys"])) == ("http://127.0.0.1:9/v2", 1)
@@ -247,25 +247,25 @@ async def test_a_renamed_provider_is_found_by_its_new_name_only(start: Any, prov
 @pytest.mark.parametrize(
     ("body", "status", "param"),
     [
-        ({"kind": "openai"}, 400, "name"),
-        ({"name": "a/b", "kind": "openai"}, 400, "name"),
-        ({"name": "x", "kind": "opnai"}, 400, "kind"),
+        ({"kind": "openai"}, 422, "name"),
+        ({"name": "a/b", "kind": "openai"}, 422, "name"),
+        ({"name": "x", "kind": "opnai"}, 422, "kind"),
         ({"name": "echo", "kind": "openai"}, 409, "name"),
-        ({"name": "x", "kind": "custom"}, 400, "base_url"),
-        ({"name": "x", "kind": "custom", "base_url": "ftp://h"}, 400, "base_url"),
-        ({"name": "x", "kind": "custom", "base_url": "http://u:p@h/v1"}, 400, "base_url"),
-        ({"name": "x", "kind": "custom", "base_url": "http://h/v1?key=1"}, 400, "base_url"),
-        ({"name": "x", "kind": "custom", "base_url": "http://[::1"}, 400, "base_url"),
-        ({"name": "x", "kind": "custom", "base_url": "http://h:99999/"}, 400, "base_url"),
-        ({"name": "x", **UPSTREAM, "api_key": "a\nb"}, 400, "api_key"),
-        ({"name": "x", **UPSTREAM, "api_key": 7}, 400, "api_key"),
-        ({"name": "x", **UPSTREAM, "headers": {"a b": "c"}}, 400, "headers"),
-        ({"name": "x", **UPSTREAM, "headers": {"Host": "c"}}, 400, "headers"),
-        ({"name": "x", **UPSTREAM, "headers": {"x": "c\r\nd: e"}}, 400, "headers"),
-        ({"name": "x", **UPSTREAM, "paths": {"fly": "/"}}, 400, "paths"),
-        ({"name": "x", **UPSTREAM, "paths": {"chat": "/../x"}}, 400, "paths"),
-        ({"name": "x", **UPSTREAM, "timeouts": {"total": 0}}, 400, "timeouts.total"),
-        ({"name": "x", **UPSTREAM, "timeouts": {"forever": 5}}, 400, "timeouts.forever.[key]"),
+        ({"name": "x", "kind": "custom"}, 422, "base_url"),
+        ({"name": "x", "kind": "custom", "base_url": "ftp://h"}, 422, "base_url"),
+        ({"name": "x", "kind": "custom", "base_url": "http://u:p@h/v1"}, 422, "base_url"),
+        ({"name": "x", "kind": "custom", "base_url": "http://h/v1?key=1"}, 422, "base_url"),
+        ({"name": "x", "kind": "custom", "base_url": "http://[::1"}, 422, "base_url"),
+        ({"name": "x", "kind": "custom", "base_url": "http://h:99999/"}, 422, "base_url"),
+        ({"name": "x", **UPSTREAM, "api_key": "a\nb"}, 422, "api_key"),
+        ({"name": "x", **UPSTREAM, "api_key": 7}, 422, "api_key"),
+        ({"name": "x", **UPSTREAM, "headers": {"a b": "c"}}, 422, "headers"),
+        ({"name": "x", **UPSTREAM, "headers": {"Host": "c"}}, 422, "headers"),
+        ({"name": "x", **UPSTREAM, "headers": {"x": "c\r\nd: e"}}, 422, "headers"),
+        ({"name": "x", **UPSTREAM, "paths": {"fly": "/"}}, 422, "paths"),
+        ({"name": "x", **UPSTREAM, "paths": {"chat": "/../x"}}, 422, "paths"),
+        ({"name": "x", **UPSTREAM, "timeouts": {"total": 0}}, 422, "timeouts.total"),
+        ({"name": "x", **UPSTREAM, "timeouts": {"forever": 5}}, 422, "timeouts.forever.[key]"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_refused_by_name_and_nothing_is_quoted(

@@ -172,7 +172,7 @@ async def test_wrong_parameters_are_named(
     path: str, parameters: dict[str, Any], param: str, admin: httpx2.AsyncClient
 ) -> None:
     answer = await admin.get(f"/api/v1/usage/{path}", params=parameters)
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
 
 
 async def test_a_ledger_that_is_away_is_a_503(start: Any) -> None:

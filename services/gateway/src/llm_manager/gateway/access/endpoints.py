@@ -22,7 +22,8 @@ DOOR: Built[Callable[[Request], Awaitable[SignedIn]]] = Built("door")
 
 ADMIN_RESPONSES: dict[int | str, dict[str, Any]] = {
     401: error_response("No or wrong user name and password, or a session that has ended."),
-    400: error_response("A parameter is wrong; `param` names it."),
+    400: error_response("The body is no JSON."),
+    422: error_response("A field or a parameter is wrong or unknown; `param` names it."),
     403: error_response("The permission is missing, and the message names it; or the CSRF token of a session is."),
     404: error_response("There is nothing of this id or name, at the address or named in the body."),
     409: error_response("A name is taken, the thing is still named by others, or the change would lock people out."),
@@ -73,9 +74,19 @@ def _schemes(
     """Say in the document how people and programs come in."""
 
 
-def admin_router(name: str, tag: str) -> APIRouter:
-    """Return a router of the admin API for the resource of a name."""
-    return APIRouter(prefix=f"/api/v1/{name}", tags=[tag], responses=ADMIN_RESPONSES, route_class=BoundedRoute)
+def admin_router(name: str, tag: str, *, needs: Permission | None = None) -> APIRouter:
+    """Return a router of the admin API for the resource of a name.
+
+    Args:
+        needs: what every route of it needs; None where each route says it.
+    """
+    return APIRouter(
+        prefix=f"/api/v1/{name}",
+        tags=[tag],
+        dependencies=[] if needs is None else [Depends(Requires(needs))],
+        responses=ADMIN_RESPONSES,
+        route_class=BoundedRoute,
+    )
 
 
 class Guard:

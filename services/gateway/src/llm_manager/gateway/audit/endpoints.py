@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
-from llm_manager.gateway.access.endpoints import ADMIN_RESPONSES, Requires
+from llm_manager.gateway.access.endpoints import admin_router
 from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.audit.rules import Entry
 from llm_manager.gateway.audit.schemas import EntryList, EntryView, ProofView
@@ -18,12 +18,7 @@ from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.http.fields import Absent, Moment
 
 AUDIT: Built[Audit] = Built("audit")
-router = APIRouter(
-    prefix="/api/v1/audit",
-    tags=["Audit"],
-    dependencies=[Depends(Requires(Permission.AUDIT_VIEW))],
-    responses=ADMIN_RESPONSES,
-)
+router = admin_router("audit", "Audit", needs=Permission.AUDIT_VIEW)
 Text = Annotated[str, Query(max_length=512)]
 
 

@@ -9,20 +9,32 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive, Scope
 
+from llm_manager.core.errors import InvalidRequest
 from llm_manager.gateway.http.body import read_json_body
 from llm_manager.gateway.http.exchange import exchange_of
 
 # A configuration with all its parameters takes a hundredth of it.
 MOST_BYTES = 1024 * 1024
+_BAD_REQUEST, UNPROCESSABLE = 400, 422
 _BODY = "llm_manager.body"
 
 
 class BoundedRoute(APIRoute):
-    """Takes JSON of at most one MiB."""
+    """Takes JSON of at most one MiB, and answers 422 to what is wrong in it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # FastAPI's own type
         """Read the body before the framework does."""
-        answer = super().get_route_handler()
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except InvalidRequest as error:
+                # well-formed, and wrong in what it says (RFC 9110, 15.5.21); the hot routes keep OpenAI's 400
+                if error.http_status == _BAD_REQUEST:
+                    error.http_status = UNPROCESSABLE
+                raise
+
         if self.body_field is None:
             return answer
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from llm_manager.core.errors import InvalidRequest, LlmManagerError, MethodNotAllowed, RouteNotFound
 from llm_manager.gateway.http.addresses import methods_at, right_address
+from llm_manager.gateway.http.bounded import UNPROCESSABLE
 
 
 class _Found(TypedDict):
@@ -61,7 +62,10 @@ async def _validation(_: Request, error: Exception) -> NoReturn:
     where = _place(found)[1:]
     param = ".".join(map(str, where)) or None
     said = found[0].get("msg") if found else "it is wrong"
-    raise InvalidRequest(f"{param or 'The request'}: {said}.", param=param)
+    is_malformed = bool(found) and found[0]["type"] == "json_invalid"
+    raise InvalidRequest(
+        f"{param or 'The request'}: {said}.", param=param, http_status=None if is_malformed else UNPROCESSABLE
+    )
 
 
 def _place(found: Sequence[_Found]) -> Sequence[str | int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
-from llm_manager.gateway.access.endpoints import ADMIN_RESPONSES, Requires
+from llm_manager.gateway.access.endpoints import admin_router
 from llm_manager.gateway.access.rules import Permission
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.http.fields import Absent, Moment
@@ -16,12 +16,7 @@ from llm_manager.gateway.usage.schemas import EventsView, EventView, TopRowView,
 from llm_manager.gateway.usage.service import UsageReports
 
 REPORTS: Built[UsageReports] = Built("usage")
-router = APIRouter(
-    prefix="/api/v1/usage",
-    tags=["Usage"],
-    dependencies=[Depends(Requires(Permission.STATS_VIEW))],
-    responses=ADMIN_RESPONSES,
-)
+router = admin_router("usage", "Usage", needs=Permission.STATS_VIEW)
 
 
 def _within(
