@@ -18,6 +18,7 @@ from .commands import installed, preflight, serve, up
 from .commands import status as looking
 from .commands.apps import apps_app
 from .commands.audit import audit_app
+from .commands.import_ import import_app
 from .commands.keys import keys_app
 from .commands.providers import providers_app
 from .commands.usage import usage_app
@@ -39,6 +40,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
 app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")
+app.add_typer(import_app, name="import")
 
 PortOption = Annotated[
     int | None,

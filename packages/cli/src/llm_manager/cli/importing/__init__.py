@@ -1,0 +1,1 @@
+"""Taking over what other gateways were configured with."""
