@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from llm_manager.core.facts import load_facts
-from llm_manager.gateway.catalogue.environment import Kept, Origin, WantedProvider, local_addresses, origin, wanted
+from llm_manager.gateway.catalogue.environment import (
+    Kept,
+    Origin,
+    WantedProvider,
+    local_addresses,
+    origin,
+    wanted,
+    without_login,
+)
 
 FACTS = load_facts()
 NOBODY: frozenset[str] = frozenset()
@@ -83,3 +91,17 @@ def test_every_provider_says_why_it_is_there() -> None:
     assert origin(FACTS["ollama"], {}, Kept(), is_managed=True) is Origin.DETECTED
     assert origin(FACTS["echo"], {}, Kept(), is_managed=True) is Origin.BUILT_IN
     assert origin(None, {}, url, is_managed=False) is Origin.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("url", "clean", "authorization"),
+    [
+        ("", "", ""),
+        ("http://h/v1", "http://h/v1", ""),
+        ("http://ann:pass@h:9/v1?k=secret#f", "http://h:9/v1", "Basic YW5uOnBhc3M="),
+        ("http://ann%40x:p%3Aq@h/v1", "http://h/v1", "Basic YW5uQHg6cDpx"),
+        ("http://[::1", "http://[::1", ""),
+    ],
+)
+def test_what_is_secret_in_a_base_url_becomes_a_header(url: str, clean: str, authorization: str) -> None:
+    assert without_login(url) == (clean, authorization)

@@ -5,10 +5,11 @@ What a variable once gave stays when the next start lacks it: a new shell must n
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from llm_manager.core.facts import Facts
 
@@ -39,12 +40,14 @@ class WantedProvider:
     """A provider that the environment asks for, named like its kind.
 
     Args:
+        authorization: a header that the base URL stood for, by a name and a password in it.
         keeps_credential: the one of an earlier start is used on, for no variable brings another.
     """
 
     kind: str
     base_url: str
     credential: str = field(default="", repr=False)
+    authorization: str = field(default="", repr=False)
     keeps_credential: bool = False
 
 
@@ -67,6 +70,20 @@ class Wanted:
     providers: tuple[WantedProvider, ...]
     configurations: tuple[WantedConfiguration, ...]
     aliases: Mapping[str, str]
+
+
+def without_login(url: str) -> tuple[str, str]:
+    """Return a URL without what may be secret in it, and the Authorization that its name and password stand for.
+
+    A query and a fragment are left out: paths are put behind a base URL, so they never meant anything.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, ""
+    login, _, host = parts.netloc.rpartition("@")
+    authorization = f"Basic {base64.b64encode(unquote(login).encode()).decode()}" if login else ""
+    return parts._replace(netloc=host, query="", fragment="").geturl(), authorization
 
 
 def local_addresses(
@@ -158,13 +175,15 @@ def _is_wanted(fact: Facts, provider: WantedProvider, answering: frozenset[str])
 
 
 def _provider(fact: Facts, environ: Mapping[str, str], kept: Kept) -> WantedProvider:
-    credential, base_url = environ.get(fact.credential_env, ""), environ.get(fact.base_url_env, "")
+    credential, said = environ.get(fact.credential_env, ""), environ.get(fact.base_url_env, "")
+    # empty means the base URL of the facts, which may change with a release
+    base_url, authorization = without_login(said or kept.base_url)
     # A key was given for one address; at another it would be handed to a stranger.
-    is_same_address = base_url in ("", kept.base_url or fact.base_url)
+    is_same_address = not said or base_url == (without_login(kept.base_url)[0] or fact.base_url)
     return WantedProvider(
         kind=fact.kind,
-        # empty means the base URL of the facts, which may change with a release
-        base_url=base_url or kept.base_url,
+        base_url=base_url,
+        authorization=authorization,
         credential=credential,
         keeps_credential=kept.has_credential and not credential and is_same_address,
     )

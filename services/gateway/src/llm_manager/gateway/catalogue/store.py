@@ -30,7 +30,7 @@ from llm_manager.gateway.catalogue.records import (
 )
 from llm_manager.gateway.parameters.rules import Strategy
 from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, Alias, App, Configuration, Key, Override, Provider, Table
-from llm_manager.kit.bus.names import CREDENTIAL_AAD
+from llm_manager.kit.bus.names import CREDENTIAL_AAD, HEADERS_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
 
@@ -39,6 +39,7 @@ log = structlog.stdlib.get_logger("gateway")
 T = TypeVar("T", bound=Table)
 # The name of a provider's key where nobody names it.
 FIRST_KEY = "default"
+_AUTHORIZATION = "authorization"
 _SHOWN_END, _LONG_ENOUGH = 4, 20
 # What the event loop turns into objects at once: some milliseconds of each.
 _STAMPS_AT_ONCE, _ROWS_AT_ONCE = 500, 100
@@ -288,18 +289,28 @@ class EnvironmentStore:
 
     def _update_provider(self, row: Provider, item: WantedProvider) -> None:
         row.is_enabled, row.base_url = True, item.base_url
+        self._update_authorization(row, item.authorization)
         keys = sealed_keys(row)
         if not item.credential:
             if keys and not item.keeps_credential:
                 row.credentials = []
-        elif len(keys) != 1 or self._opened(keys[0].envelope) != item.credential.encode():
+        elif len(keys) != 1 or self._opened(keys[0].envelope, aad=CREDENTIAL_AAD) != item.credential.encode():
             set_sealed_keys(row, [sealed(self.box, FIRST_KEY, item.credential)])
 
-    def _opened(self, envelope: bytes) -> bytes | None:
+    def _update_authorization(self, row: Provider, authorization: str) -> None:
+        if not authorization:
+            return
+        opened = None if row.headers is None else self._opened(row.headers, aad=HEADERS_AAD)
+        headers = {} if opened is None else msgspec.json.decode(opened, type=dict[str, str])
+        if headers.get(_AUTHORIZATION) != authorization:
+            said = msgspec.json.encode({**headers, _AUTHORIZATION: authorization})
+            row.headers = self.box.seal(said, aad=HEADERS_AAD)
+
+    def _opened(self, envelope: bytes, *, aad: bytes) -> bytes | None:
         if self.box.needs_resealing(envelope):
             return None
         try:
-            return self.box.open(envelope, aad=CREDENTIAL_AAD)
+            return self.box.open(envelope, aad=aad)
         except SecretBoxError:
             # sealed under a master key that is gone; the variable has the credential, so it is sealed anew
             return None

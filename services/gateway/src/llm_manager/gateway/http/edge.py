@@ -47,11 +47,8 @@ class Edge:
         _report(scope, exchange)
 
     async def _answer_traced(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        attributes = {
-            names.HTTP_REQUEST_METHOD: scope["method"],
-            names.URL_PATH: scope["path"],
-            names.REQUEST_ID: exchange.request_id,
-        }
+        # without url.path: ids of paths are what callers type, at times a key; http.route says the rest
+        attributes = {names.HTTP_REQUEST_METHOD: scope["method"], names.REQUEST_ID: exchange.request_id}
         context = telemetry.extract(_texts(scope))
         with telemetry.span(
             scope["method"], kind=telemetry.SpanKind.SERVER, attributes=attributes, context=context
