@@ -61,9 +61,10 @@ def test_a_key_is_made_shown_once_listed_and_revoked(invoke: Any, admin_header: 
 
 def test_providers_are_listed_with_their_origin_and_a_kept_one_removed(invoke: Any, admin_header: str) -> None:
     kept = {"name": "groq", "kind": "groq", "base_url": "https://x/v1", "origin": "kept", "models": 9}
-    kept |= {"variables": [], "kept_variables": ["GROQ_API_KEY"]}
+    kept |= {"variables": [], "kept_variables": ["GROQ_API_KEY"], "is_enabled": True, "archived_at": None}
     answers = {
-        "GET /api/v1/providers": (200, as_json({"data": [kept]})),
+        "GET /api/v1/providers": (200, as_json({"data": [kept], "next_cursor": None})),
+        "GET /api/v1/providers/groq": (200, as_json(kept)),
         "DELETE /api/v1/providers/groq": (204, b""),
     }
     with serving(answers) as gateway:
@@ -72,6 +73,8 @@ def test_providers_are_listed_with_their_origin_and_a_kept_one_removed(invoke: A
         removed = invoke("providers", "remove", "groq", "--url", gateway.url)
     assert listed.stdout.splitlines()[1].split() == [
         "groq",
+        "groq",
+        "on",
         "9",
         "https://x/v1",
         "kept",

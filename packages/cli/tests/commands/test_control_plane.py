@@ -14,6 +14,7 @@ _APP = {
     "name": "sh[o]p",
     "description": "the shop",
     "is_enabled": True,
+    "allowed_models": None,
     "created_at": "2026-11-29T00:00:00Z",
 }
 _ENTRY: dict[str, Any] = {

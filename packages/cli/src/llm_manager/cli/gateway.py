@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import credentials
 from .data_dir import DataDir
 from .exit_codes import CommandError, ExitCode
 from .stack import plan, state
@@ -56,13 +57,15 @@ def api_key(data: DataDir, *, explicit: str | None = None) -> str:
 
 
 def admin(data: DataDir, method: str, path: str, *, address: Address, **options: Any) -> Any:
-    """Call the admin API as the admin user and return the decoded answer, None when it is empty.
+    """Call the admin API and return the decoded answer, None when it is empty.
+
+    As whom LLM_MANAGER_ADMIN_KEY or LLM_MANAGER_ADMIN_USER say (credentials.py), else as the admin of the data
+    directory.
 
     Raises:
         CommandError: it cannot be reached, or refuses; the message is the gateway's.
     """
-    password = plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD")
-    with _errors(address), _client(auth=(plan.ADMIN_USER, password)) as client:
+    with _errors(address), _client(**_admin_login(data)) as client:
         answer = client.request(method, f"{address.origin}/api/v1{path}", **options)
         _refuse(answer)
         return answer.json() if answer.content else None
@@ -158,6 +161,15 @@ def _refuse(answer: httpx2.Response) -> None:
     except (ValueError, KeyError, TypeError):
         said = answer.text[:300] or "no body"
     raise CommandError(f"The gateway answered {answer.status_code}: {said}")
+
+
+# Any: options of the HTTP client
+def _admin_login(data: DataDir) -> dict[str, Any]:
+    said = credentials.of(os.environ)
+    if said.key:
+        return {"headers": _bearer(said.key)}
+    password = said.password or plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD")
+    return {"auth": (said.user or plan.ADMIN_USER, password)}
 
 
 def _bearer(key: str) -> dict[str, str]:

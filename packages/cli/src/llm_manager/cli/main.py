@@ -16,12 +16,16 @@ from .commands import doctor as doctoring
 from .commands import down as stopping
 from .commands import installed, preflight, serve, up
 from .commands import status as looking
+from .commands.aliases import aliases_app
 from .commands.apps import apps_app
 from .commands.audit import audit_app
 from .commands.import_ import import_app
 from .commands.keys import keys_app
+from .commands.models import models_app
 from .commands.providers import providers_app
 from .commands.usage import usage_app
+from .commands.users import users_app
+from .credentials import MEANING_OF_VARIABLES
 from .data_dir import locate
 from .exit_codes import MEANING, CommandError, ExitCode
 from .options import DataDirOption, JsonOption, UrlOption
@@ -30,7 +34,10 @@ from .output import note, print_json, print_table
 app = typer.Typer(
     name="llm-manager",
     help="One API, one ledger, every language model.",
-    epilog="Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items()) + ".",
+    epilog="Exit codes: "
+    + "; ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items())
+    + ". "
+    + MEANING_OF_VARIABLES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -38,6 +45,9 @@ app = typer.Typer(
 app.add_typer(apps_app, name="apps")
 app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
+app.add_typer(models_app, name="models")
+app.add_typer(aliases_app, name="aliases")
+app.add_typer(users_app, name="users")
 app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")
 app.add_typer(import_app, name="import")

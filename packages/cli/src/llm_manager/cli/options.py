@@ -26,3 +26,6 @@ UrlOption = Annotated[
         help="Address of a gateway, for one that another machine runs.",
     ),
 ]
+SearchOption = Annotated[str, typer.Option("--search", help="Part of a name.")]
+DescriptionOption = Annotated[str | None, typer.Option("--description", help="What it is for.")]
+OnOption = Annotated[bool | None, typer.Option("--on/--off", show_default="as it is", help="Whether it is used.")]

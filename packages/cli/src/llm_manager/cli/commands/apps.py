@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
-from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import locate
-from llm_manager.cli.exit_codes import CommandError, ExitCode
-from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
-from llm_manager.cli.output import print_json, print_table
+from llm_manager.cli.options import DataDirOption, JsonOption, SearchOption, UrlOption
+from llm_manager.cli.values import change as changed_fields
+from llm_manager.cli.values import present, wrong
+
+from .admin_calls import Row, admin_at, path_of, show, show_list, state_of
 
 apps_app = typer.Typer(help="Make, list and change apps.", no_args_is_help=True)
-_COLUMNS = ("id", "name", "state", "description", "created")
+_COLUMNS = ("id", "name", "state", "models", "description", "created")
 _App = Annotated[str, typer.Argument(help="Name or id of the app.")]
 _Description = Annotated[str | None, typer.Option("--description", help="What the app is for.")]
+_AllowModel = Annotated[
+    list[str] | None,
+    typer.Option("--allow-model", help="Model it may ask for; `*` at an end. Repeatable; a change says them all."),
+]
+_AllowAll = Annotated[bool, typer.Option("--allow-all-models", help="It may ask for every model.")]
 
 
 @apps_app.command("create")
@@ -24,33 +28,27 @@ def create(
     name: Annotated[str, typer.Argument(help="What the app is called.")],
     *,
     description: _Description = None,
+    allow_model: _AllowModel = None,
+    allow_all_models: _AllowAll = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Make an app; `keys create --app` makes keys for it."""
-    data = locate(data_dir)
-    body = {"name": name, "description": description or ""}
-    made = gateway.admin(data, "POST", "/apps", address=gateway.find(data, explicit=url), json=body)
-    _show(made, as_json=as_json, text=f"Made {name!r} with the id {made['id']}.")
+    _one_of_both(allow_model, allow_all_models=allow_all_models)
+    # all are allowed where nothing is said
+    body = {"name": name, "description": description or "", **present({"allowed_models": allow_model or None})}
+    made = admin_at(url, data_dir)("POST", "/apps", body)
+    show(made, as_json=as_json, text=f"Made {name!r} with the id {made['id']}.")
 
 
 @apps_app.command("list")
 def list_apps(
-    *,
-    search: Annotated[str, typer.Option("--search", help="Part of a name.")] = "",
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    data_dir: DataDirOption = None,
+    *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the apps by name."""
-    data = locate(data_dir)
-    query = {"search": search} if search else {}
-    rows = list(gateway.pages(data, "/apps", address=gateway.find(data, explicit=url), **query))
-    if as_json:
-        print_json({"data": rows})
-        return
-    print_table(_COLUMNS, [_row(row) for row in rows])
+    rows = admin_at(url, data_dir).rows("/apps", search=search)
+    show_list(rows, _COLUMNS, [_cells(row) for row in rows], as_json=as_json)
 
 
 @apps_app.command("change")
@@ -59,6 +57,8 @@ def change(
     *,
     name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
     description: _Description = None,
+    allow_model: _AllowModel = None,
+    allow_all_models: _AllowAll = False,
     on: Annotated[
         bool | None, typer.Option("--on/--off", show_default="as it is", help="Whether its keys open the door.")
     ] = None,
@@ -67,27 +67,20 @@ def change(
     data_dir: DataDirOption = None,
 ) -> None:
     """Change an app; one that is off is refused within a second, with all its keys."""
-    said = {"name": name, "description": description, "is_enabled": on}
-    body = {field: value for field, value in said.items() if value is not None}
-    if not body:
-        raise CommandError("Say what to change: --name, --description, --on or --off.", exit_code=ExitCode.USAGE)
-    data = locate(data_dir)
-    address = gateway.find(data, explicit=url)
-    changed = gateway.admin(data, "PATCH", f"/apps/{quote(app, safe='')}", address=address, json=body)
-    _show(changed, as_json=as_json, text=f"{changed['name']!r} is {_state(changed)}.")
+    _one_of_both(allow_model, allow_all_models=allow_all_models)
+    said = {"name": name, "description": description, "is_enabled": on, "allowed_models": allow_model or None}
+    nulls: dict[str, None] = {"allowed_models": None} if allow_all_models else {}
+    body = changed_fields(said, nulls, flags=("--name", "--description", "--allow-model", "--on", "--off"))
+    row = admin_at(url, data_dir)("PATCH", path_of("apps", app), body)
+    show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 
-# Any: rows of the admin API
-def _show(row: dict[str, Any], *, as_json: bool, text: str) -> None:
-    if as_json:
-        print_json(row)
-    else:
-        print(text)
+def _one_of_both(allow_model: list[str] | None, *, allow_all_models: bool) -> None:
+    if allow_model and allow_all_models:
+        raise wrong("--allow-model and --allow-all-models are both said; say one of the two.")
 
 
-def _row(app: dict[str, Any]) -> list[object]:
-    return [app["id"], app["name"], _state(app), app["description"], app["created_at"]]
-
-
-def _state(app: dict[str, Any]) -> str:
-    return "on" if app["is_enabled"] else "off"
+def _cells(app: Row) -> list[object]:
+    allowed = app["allowed_models"]
+    models = "all" if allowed is None else ", ".join(allowed) or "none"
+    return [app["id"], app["name"], state_of(app), models, app["description"], app["created_at"]]

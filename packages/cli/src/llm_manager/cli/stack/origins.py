@@ -47,7 +47,7 @@ async def providers_at(base_url: str, *, user: str, password: str) -> list[Provi
     parts = urlsplit(base_url)
     login = base64.b64encode(f"{user}:{password}".encode()).decode()
     request = (
-        f"GET /api/v1/providers HTTP/1.0\r\nHost: {parts.netloc}\r\n"
+        f"GET /api/v1/providers?is_enabled=true&limit=500 HTTP/1.0\r\nHost: {parts.netloc}\r\n"
         f"Authorization: Basic {login}\r\nConnection: close\r\n\r\n"
     )
     try:
@@ -57,7 +57,7 @@ async def providers_at(base_url: str, *, user: str, password: str) -> list[Provi
             )
         if head.split(b" ", 2)[1:2] != [b"200"]:
             return None
-        return [origin_of(item) for item in json.loads(body)["data"]]
+        return [origin_of(item) for item in json.loads(body)["data"] if not item["archived_at"]]
     except (OSError, TimeoutError, ValueError, KeyError, TypeError):
         return None
 

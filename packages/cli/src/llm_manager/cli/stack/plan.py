@@ -16,7 +16,7 @@ from . import damage, lifeline, nats_config
 from .child import ChildSpec
 from .ports import NoFreePortError, PortKeeper
 from .probes import http_ready, nats_ready
-from .variables import PROVIDER_SUFFIXES
+from .variables import ADMIN_KEYS, PROVIDER_SUFFIXES
 
 NATS = "nats"
 SERVICES = ("usage", "providers", "gateway")
@@ -217,6 +217,9 @@ def _is_for(key: str, name: str) -> bool:
     The gateway alone gets the providers' variables, whose names the facts may choose freely; it hands the keys on
     sealed.
     """
+    if key in ADMIN_KEYS:
+        # of the person who types commands, not of the stack
+        return False
     if key.startswith(_prefix(name)):
         return True
     if key.startswith(tuple(_prefix(other) for other in SERVICES)):

@@ -12,7 +12,8 @@ from llm_manager.cli.data_dir import ENVIRONMENT_KEY, DataDir
 
 PREFIX = "LLM_MANAGER_"
 # Variables of the command line, which say nothing to a stack that runs.
-COMMAND_KEYS = frozenset({ENVIRONMENT_KEY, "LLM_MANAGER_URL", "LLM_MANAGER_API_KEY"})
+ADMIN_KEYS = frozenset(f"LLM_MANAGER_ADMIN_{name}" for name in ("USER", "PASSWORD", "PASSWORD_FILE", "KEY", "KEY_FILE"))
+COMMAND_KEYS = frozenset({ENVIRONMENT_KEY, "LLM_MANAGER_URL", "LLM_MANAGER_API_KEY"}) | ADMIN_KEYS
 # OpenAI's word and everybody's: PROVIDER_API_KEY and PROVIDER_BASE_URL. The facts' names all end so.
 PROVIDER_SUFFIXES = ("_API_KEY", "_BASE_URL")
 _DIGEST_BYTES = 16
