@@ -24,9 +24,7 @@ from llm_manager.gateway.catalogue.records import (
     ProviderProfile,
     ProviderRecord,
 )
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.http import errors
 from llm_manager.gateway.http.edge import Drain, Edge

@@ -18,9 +18,7 @@ from llm_manager.core.errors import PermissionRefused
 from llm_manager.gateway.access.rules import Permission, Subject
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.bootstrap import MIGRATIONS
-from llm_manager.gateway.catalogue.records import (
-    KeyRecord,
-)
+from llm_manager.gateway.catalogue.records import KeyRecord
 from llm_manager.gateway.keys.service import KEYS, KeyService
 from llm_manager.gateway.resources.store import ResourceStore
 from llm_manager.gateway.tables import App

@@ -16,9 +16,7 @@ from sqlalchemy import event, insert
 from sqlalchemy.orm import QueryContext
 
 from llm_manager.core.ids import uuid7
-from llm_manager.gateway.catalogue.records import (
-    KeyRecord,
-)
+from llm_manager.gateway.catalogue.records import KeyRecord
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.tables import App, Configuration, Key, Provider, Table

@@ -20,10 +20,7 @@ from llm_manager.gateway.catalogue.records import (
     kind_of,
     kv_key,
 )
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-    is_allowed,
-)
+from llm_manager.gateway.catalogue.rules import Snapshot, is_allowed
 from llm_manager.gateway.inference.rules import Caller
 
 ANYBODY = Caller(app_id="a", api_key_id="k")

@@ -11,13 +11,8 @@ import pytest
 from llm_manager.core.errors import AuthenticationFailed, PermissionRefused, StoreUnavailable
 from llm_manager.core.ids import hash_api_key, new_api_key
 from llm_manager.gateway.access.rules import Permission, Subject
-from llm_manager.gateway.catalogue.records import (
-    AppRecord,
-    KeyRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import AppRecord, KeyRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.keys.door import KeyDoor
 
 PEPPER, KEY, NOW = b"p" * 32, new_api_key(), datetime(2026, 11, 30, tzinfo=UTC)

@@ -11,13 +11,8 @@ import pytest
 
 from llm_manager.core.errors import AuthenticationFailed, PermissionRefused, StoreUnavailable
 from llm_manager.core.ids import hash_api_key, new_api_key
-from llm_manager.gateway.catalogue.records import (
-    AppRecord,
-    KeyRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import AppRecord, KeyRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.keys.rules import KnownCallers, authenticate
 

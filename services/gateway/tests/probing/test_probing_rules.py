@@ -15,14 +15,8 @@ from llm_manager.core.errors import (
     UpstreamUnavailable,
 )
 from llm_manager.core.facts import load_facts
-from llm_manager.gateway.catalogue.records import (
-    ConfigurationRecord,
-    ProviderProfile,
-    ProviderRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import ConfigurationRecord, ProviderProfile, ProviderRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.probing.rules import PLAIN, PROBES, Probe, abilities, asked_of, is_refusal, may_be_refusal
 

@@ -21,15 +21,8 @@ from llm_manager.core.ids import hash_api_key, new_api_key
 from llm_manager.core.messages import ChatInput, CountTokensInput, EmbeddingsInput
 from llm_manager.core.usage import Usage, UsageReport, UsageSource
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
-from llm_manager.gateway.catalogue.records import (
-    AppRecord,
-    ConfigurationRecord,
-    KeyRecord,
-    ProviderRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import AppRecord, ConfigurationRecord, KeyRecord, ProviderRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.http import errors
 from llm_manager.gateway.http.edge import Drain, Edge
 from llm_manager.gateway.inference.rules import Call, NativeBody, Outcome, Piece

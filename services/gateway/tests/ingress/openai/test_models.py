@@ -10,14 +10,8 @@ from told_gateway import CREATED, FakeGateway, Told
 
 from llm_manager.core.deltas import Model
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
-from llm_manager.gateway.catalogue.records import (
-    AliasRecord,
-    ConfigurationRecord,
-    ProviderRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import AliasRecord, ConfigurationRecord, ProviderRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.inference.rules import Caller, Piece
 from llm_manager.gateway.ingress.openai.endpoints import router
 

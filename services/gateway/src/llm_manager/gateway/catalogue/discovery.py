@@ -14,14 +14,8 @@ from llm_manager.core.deltas import Model
 from llm_manager.core.errors import LlmManagerError
 from llm_manager.core.facts import Facts
 from llm_manager.core.ids import uuid7
-from llm_manager.gateway.catalogue.records import (
-    ConfigurationRecord,
-    ProviderRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-    target_of,
-)
+from llm_manager.gateway.catalogue.records import ConfigurationRecord, ProviderRecord
+from llm_manager.gateway.catalogue.rules import Snapshot, target_of
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.rules import Call, Caller, ModelsQuery

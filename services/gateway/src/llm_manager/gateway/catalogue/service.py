@@ -12,14 +12,8 @@ import msgspec
 import structlog
 
 from llm_manager.core.errors import LlmManagerError, StoreUnavailable
-from llm_manager.gateway.catalogue.records import (
-    AnyRecord,
-    kind_of,
-    kv_key,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import AnyRecord, kind_of, kv_key
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.catalogue.store import RECORD_KINDS, RecordKind, Stamp, load, stamps
 from llm_manager.kit.bus import kv
 from llm_manager.kit.bus.connection import Bus, BusState

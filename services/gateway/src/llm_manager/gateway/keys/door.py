@@ -8,9 +8,7 @@ from typing import Protocol
 
 from llm_manager.core.errors import PermissionRefused
 from llm_manager.gateway.access.rules import Permission, Subject
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.keys.rules import Conditions, proven
 
 _PERMISSIONS = {permission.value: permission for permission in Permission}

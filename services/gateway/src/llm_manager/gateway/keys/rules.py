@@ -14,12 +14,8 @@ from math import inf
 from llm_manager.core.errors import AuthenticationFailed, PermissionRefused, StoreUnavailable
 from llm_manager.core.ids import hash_api_key, parse_api_key
 from llm_manager.gateway.access.rules import Permission
-from llm_manager.gateway.catalogue.records import (
-    KeyRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-)
+from llm_manager.gateway.catalogue.records import KeyRecord
+from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.keys.networks import Networks
 

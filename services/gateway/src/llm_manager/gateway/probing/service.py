@@ -15,14 +15,8 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.ids import uuid7
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.environment import DEFAULT_APP
-from llm_manager.gateway.catalogue.records import (
-    ProviderProfile,
-    ProviderRecord,
-)
-from llm_manager.gateway.catalogue.rules import (
-    Snapshot,
-    target_of,
-)
+from llm_manager.gateway.catalogue.records import ProviderProfile, ProviderRecord
+from llm_manager.gateway.catalogue.rules import Snapshot, target_of
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.inference.profile import ModelProfile
 from llm_manager.gateway.inference.rules import Call, Caller

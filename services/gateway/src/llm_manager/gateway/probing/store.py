@@ -7,10 +7,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import CursorResult, or_, update
 
-from llm_manager.gateway.catalogue.records import (
-    ProviderProfile,
-    ProviderRecord,
-)
+from llm_manager.gateway.catalogue.records import ProviderProfile, ProviderRecord
 from llm_manager.gateway.catalogue.store import provider_record
 from llm_manager.gateway.tables import Provider
 from llm_manager.kit.sql import Database

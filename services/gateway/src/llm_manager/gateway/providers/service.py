@@ -14,9 +14,7 @@ from llm_manager.core.facts import Facts
 from llm_manager.gateway.access.rules import Subject
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.catalogue.environment import Origin, Wanted, origin, variables_kept, variables_now
-from llm_manager.gateway.catalogue.records import (
-    SealedKey,
-)
+from llm_manager.gateway.catalogue.records import SealedKey
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import (
     FIRST_KEY,

@@ -10,9 +10,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.access.rules import Subject
-from llm_manager.gateway.catalogue.records import (
-    AnyRecord,
-)
+from llm_manager.gateway.catalogue.records import AnyRecord
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.resources.rules import Page, RepeatedError, values_of
 from llm_manager.gateway.resources.store import ResourceStore
