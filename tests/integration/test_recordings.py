@@ -75,7 +75,9 @@ _AS_OPENAI: dict[str, Callable[[Recording, int, bytes], list[str]]] = {
 def base_urls(origin: str) -> dict[str, str]:
     """Variables that point every provider at the replay server behind `origin`."""
     urls = {f"{name}_BASE_URL": f"{origin}/{path}" for name, path in _BASE_URLS.items()}
-    return urls | {f"{name}_API_KEY": "sk-replayed" for name in _BASE_URLS}
+    keys = {f"{name}_API_KEY": "sk-replayed" for name in _BASE_URLS}
+    # what the replay server says to questions of its own depends on what was played before
+    return urls | keys | {"LLM_MANAGER_GATEWAY_PROBE_PROVIDERS": "false"}
 
 
 @dataclass(frozen=True)
