@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from llm_manager.cli.data_dir import DataDir
 from llm_manager.cli.main import app
+from llm_manager.cli.stack.variables import COMMAND_KEYS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -20,7 +21,7 @@ Invoke = Callable[..., Result]
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataDir:
-    for key in ("LLM_MANAGER_URL", "LLM_MANAGER_API_KEY", "LLM_MANAGER_PORT"):
+    for key in (*COMMAND_KEYS, "LLM_MANAGER_PORT"):
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setenv("LLM_MANAGER_DATA_DIR", str(tmp_path))
     directory = DataDir(tmp_path)

@@ -9,6 +9,7 @@ from llm_manager.cli.exit_codes import CommandError, ExitCode
 from llm_manager.cli.stack import plan
 from llm_manager.cli.stack.child import ChildSpec
 from llm_manager.cli.stack.ports import PortKeeper
+from llm_manager.cli.stack.variables import ADMIN_KEYS
 from llm_manager.core.facts import load_facts
 
 _PORTS = plan.Ports(
@@ -90,6 +91,11 @@ def test_the_keys_of_providers_and_the_secrets_of_a_shell_reach_the_gateway_only
     assert "OPENAI_API_KEY" in theirs
     held = {name: theirs & spec.environ.keys() for name, spec in specs.items()}
     assert held == {"nats": set(), "usage": set(), "providers": set(), "gateway": theirs}
+
+
+def test_as_whom_a_person_types_commands_is_no_service_told(tmp_path: Path) -> None:
+    specs = _specs(tmp_path, **dict.fromkeys(ADMIN_KEYS, "x"))
+    assert [name for name, spec in specs.items() if ADMIN_KEYS & spec.environ.keys()] == []
 
 
 def test_a_service_gets_its_own_settings_and_not_those_of_another(tmp_path: Path) -> None:
