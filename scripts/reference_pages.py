@@ -79,8 +79,11 @@ def configuration_page() -> str:
         "| `LLM_MANAGER_DATA_DIR` | `~/.local/share/llm-manager` | everything that one installation keeps; "
         "`XDG_DATA_HOME` is honoured |",
         "| `LLM_MANAGER_PORT` | `8080` | port of the API; the next free one is taken when it is in use; 0 means any |",
-        "| `LLM_MANAGER_URL` | what runs in the data directory | gateway that `chat`, `keys` and `usage` talk to |",
+        "| `LLM_MANAGER_URL` | what runs in the data directory | gateway that commands talk to |",
         "| `LLM_MANAGER_API_KEY` | the first key | key that `chat` uses |",
+        "| `LLM_MANAGER_ADMIN_USER`, `LLM_MANAGER_ADMIN_PASSWORD` or `…_PASSWORD_FILE` "
+        "| the admin of the data directory | as whom commands of the admin API log in |",
+        "| `LLM_MANAGER_ADMIN_KEY` or `…_KEY_FILE` | none | an API key whose scopes are permissions, instead |",
     ]
     for service in serve.names():
         module = importlib.import_module(f"llm_manager.{service}.settings")

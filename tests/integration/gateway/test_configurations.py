@@ -115,11 +115,18 @@ async def test_every_gateway_refuses_within_a_second_what_was_switched_off(
 @pytest.mark.requirement("S4")
 async def test_one_default_for_all_and_one_for_each_app(start: Any) -> None:
     async with start() as served, admin_of(served) as admin:
-        await _defaults(admin)
+        await admin.post("/api/v1/apps", json={"name": "shop"})
+        await make_defaults(admin)
+        rows = (await admin.get(PATH, params={"limit": 500})).json()["data"]
+        defaults = {(row["name"], row["app"]) for row in rows if row["is_default"]}
+        assert defaults == {("second", None), ("plain-3", "shop")}
+        told = (await admin.get("/api/v1/audit", params={"resource": "configurations"})).json()["data"]
+        assert {"name": "first", "is_default": False} in [entry["after"] for entry in told]
+        assert (await admin.get("/api/v1/audit/proof")).json()["is_whole"] is True
 
 
-async def _defaults(admin: httpx2.AsyncClient) -> None:
-    await admin.post("/api/v1/apps", json={"name": "shop"})
+async def make_defaults(admin: httpx2.AsyncClient) -> None:
+    """Make three that are no defaults, then two for all and two for one app."""
 
     async def make(name: str, **said: object) -> None:
         answer = await admin.post(PATH, json={"name": name, "provider": "echo", "upstream_model": name, **said})
@@ -131,14 +138,9 @@ async def _defaults(admin: httpx2.AsyncClient) -> None:
     await make("shop-1", is_default=True, app="shop")
     await make("second", is_default=True)
     await admin.patch(f"{PATH}/plain-3", json={"app": "shop", "is_default": True})
-    rows = (await admin.get(PATH, params={"limit": 500})).json()["data"]
-    assert {(row["name"], row["app"]) for row in rows if row["is_default"]} == {("second", None), ("plain-3", "shop")}
-    told = (await admin.get("/api/v1/audit", params={"resource": "configurations"})).json()["data"]
-    assert {"name": "first", "is_default": False} in [entry["after"] for entry in told]
-    assert (await admin.get("/api/v1/audit/proof")).json()["is_whole"] is True
 
 
-@pytest.mark.requirement("S10", "S43")
+@pytest.mark.requirement("S10")
 async def test_a_configuration_of_another_app_answers_403(
     admin: httpx2.AsyncClient, served: Any, worker: AnsweringWorker
 ) -> None:
