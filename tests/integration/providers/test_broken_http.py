@@ -217,7 +217,8 @@ async def test_a_bomb_is_refused_as_the_provider_s_fault_and_costs_little_memory
     assert isinstance(answered.error, UpstreamProtocolError)
     assert answered.error.http_status == 502
     assert str(MAX_BODY_BYTES) in str(answered.error)
-    assert grown_mib < 100
+    # What may be kept is 63 MiB; a realloc that has to move it holds it twice for a moment (103 were seen once).
+    assert grown_mib < 150
     assert (await asker.the_event()).error_code == "upstream_protocol_error"
 
 
