@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from llm_manager.testing.stack import Stack, running_stack
+from llm_manager.testing.stack import Stack, running_stack, wait_until
 
 KEY = "sk-canary-0123456789-wxyz"
 PASSWORD = "a sentence that nobody guesses"
@@ -70,6 +70,69 @@ def test_a_model_an_app_and_a_key_are_made_and_the_next_chat_obeys(stack: Stack)
     assert chat(stack, key, "quick") == 404
     told = [(entry["action"], entry["resource"]) for entry in asked(stack, "audit", "list")["data"]]
     assert {("created", "configurations"), ("deleted", "configurations"), ("created", "aliases")} <= set(told)
+
+
+def held(stack: Stack, key: str, model: str, *, context: str = "") -> dict[str, Any]:
+    """Ask, and return the parameters that the log says held for the call."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"authorization": f"Bearer {key}", **({"x-llm-manager-context": context} if context else {})}
+    answer = httpx2.post(f"{stack.base_url}/chat/completions", json=body, headers=headers, timeout=20)
+    assert answer.status_code == 200, answer.text
+
+    def told() -> list[dict[str, Any]]:
+        lines = [line for line in stack.log_of("gateway").splitlines() if '"request_answered"' in line]
+        return [one for one in map(json.loads, lines) if one["request_id"] == answer.headers["x-request-id"]]
+
+    wait_until(lambda: bool(told()), timeout_seconds=10, what="the line of the request in the log")
+    parameters: dict[str, Any] = told()[0].get("parameters", {})
+    return parameters
+
+
+def test_an_override_is_made_changed_and_removed_and_the_next_chat_obeys(stack: Stack) -> None:
+    model = ("--provider", "echo", "--model", "echo", "--parameter", "temperature=0.2", "--parameter", "seed=1")
+    said(stack, "models", "create", "tuned", *model)
+    said(stack, "apps", "create", "desk")
+    key = asked(stack, "keys", "create", "bell", "--app", "desk")["api_key"]
+    everything = ("--app", "desk", "--model", "tuned", "--context", "review", "--strategy", "replace")
+    everything += ("--parameter", "top_p=0.5", "--priority", "-5", "--description", "for reviews", "--on")
+    made = asked(stack, "overrides", "create", "careful", *everything)
+    assert {name: made[name] for name in ("app", "configuration", "context", "parameters", "strategy")} == {
+        "app": "desk",
+        "configuration": "tuned",
+        "context": "review",
+        "parameters": {"top_p": 0.5},
+        "strategy": "replace",
+    }
+    assert (made["priority"], made["description"], made["is_enabled"]) == (-5, "for reviews", True)
+    assert held(stack, key, "tuned", context="review") == {"top_p": 0.5}
+    assert held(stack, key, "tuned") == {"temperature": 0.2, "seed": 1}
+    clears = ("--clear", "context", "--clear", "model", "--clear", "description")
+    change = ("overrides", "change", made["id"])
+    assert "is on" in said(stack, *change, *clears, "--strategy", "merge", "--parameter", "seed=7", "--priority", "3")
+    assert held(stack, key, "tuned") == {"temperature": 0.2, "seed": 7}
+    assert held(stack, key, "echo/echo") == {"seed": 7}
+    shown = " ".join(said(stack, "overrides", "show", made["id"]).split())
+    assert ('parameters {"seed": 7}' in shown, "model all context any strategy merge priority 3" in shown) == (
+        True,
+        True,
+    )
+    said(stack, *change, "--off", "--name", "calm", "--clear", "parameters")
+    assert held(stack, key, "tuned") == {"temperature": 0.2, "seed": 1}
+    listed = [
+        [row["name"] for row in asked(stack, "overrides", "list", *options)["data"]]
+        for options in (("--app", "desk"), ("--app", "default"), ("--search", "AL", "--off"), ("--on",))
+    ]
+    assert listed == [["calm"], [], ["calm"], []]
+    assert made["id"] in said(stack, "overrides", "list", "--sort", "-created")
+    assert "temperature" in refused(stack, 1, *change, "--parameter", "temperature=3")
+    assert "'nobody'" in refused(stack, 1, "overrides", "create", "x", "--app", "nobody", "--parameter", "seed=1")
+    again = ("calm", "--app", "desk", "--parameter", "seed=1")
+    assert "another override" in refused(stack, 1, "overrides", "create", *again)
+    assert "--parameter" in refused(stack, 2, "overrides", "create", "x", "--app", "desk")
+    said(stack, "overrides", "remove", made["id"])
+    assert "no override" in refused(stack, 1, "overrides", "show", made["id"])
+    told = [(entry["action"], entry["resource"]) for entry in asked(stack, "audit", "list")["data"]]
+    assert {(action, "overrides") for action in ("created", "changed", "deleted")} <= set(told)
 
 
 def test_a_provider_gets_its_key_from_a_file_and_shows_only_its_end(stack: Stack, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from .commands.audit import audit_app
 from .commands.import_ import import_app
 from .commands.keys import keys_app
 from .commands.models import models_app
+from .commands.overrides import overrides_app
 from .commands.providers import providers_app
 from .commands.usage import usage_app
 from .commands.users import users_app
@@ -47,6 +48,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(providers_app, name="providers")
 app.add_typer(models_app, name="models")
 app.add_typer(aliases_app, name="aliases")
+app.add_typer(overrides_app, name="overrides")
 app.add_typer(users_app, name="users")
 app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")
