@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from reference_pages import cli_page, configuration_page, errors_page, openapi_document, proto_page
+from reference_pages import cli_page, configuration_page, errors_page, nats_page, openapi_document, proto_page
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -18,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "contracts.md": lambda: proto_page(ROOT / "proto"),
+    "nats.md": nats_page,
     "openapi.json": openapi_document,
 }
 

@@ -1,6 +1,6 @@
 """A worker of your own: serves the kind `reverse` on the bus, with nothing but a NATS client and the contracts.
 
-    python worker.py --nats-url nats://127.0.0.1:4222 --nats-token …
+    python worker.py --nats-url nats://127.0.0.1:4222 --nats-user providers --nats-token …
 
 Its provider is a toy (it says your words backwards), the conversation with the platform is the real one: accept,
 numbered frames, one usage event before the one terminal frame, cancel, deadlines, refusals. `llm-manager-conformance
@@ -224,9 +224,13 @@ async def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--nats-url", default="nats://127.0.0.1:4222")
+    parser.add_argument("--nats-user", default=None, help="user of a bus with users; the token is its password")
     parser.add_argument("--nats-token", default=None)
     options = parser.parse_args()
-    client = await nats.connect(options.nats_url, token=options.nats_token, name=WORKER_ID)
+    user = options.nats_user
+    # each user reads the inboxes below its own name only
+    login = {"user": user, "password": options.nats_token, "inbox_prefix": f"_INBOX.{user}"} if user else {}
+    client = await nats.connect(options.nats_url, name=WORKER_ID, **(login or {"token": options.nats_token}))
     await Worker(client).start()
     print(f"{WORKER_ID} serves {KIND}", flush=True)
     stop = asyncio.Event()

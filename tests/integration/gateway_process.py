@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import socket
 import sys
 import time
@@ -15,10 +14,10 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from llm_manager.testing.master_key import MASTER_KEY_TEXT
 from llm_manager.testing.stack import clean_environment
 
-MASTER_KEY = b"m" * 32
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 _START_SECONDS = 30.0
 
 
@@ -56,7 +55,7 @@ async def gateway_process(
         "DATABASE_URL": f"sqlite+aiosqlite:///{database}",
         "PORT": str(port),
         "OPS_PORT": str(ops),
-        "MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
+        "MASTER_KEY": MASTER_KEY_TEXT,
         "BOOTSTRAP_API_KEY": bootstrap_api_key,
         "ADMIN_PASSWORD": ADMIN[1],
         "DETECT_LOCAL_PROVIDERS": "false",

@@ -69,8 +69,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Server]:
-    """Serve for thirty seconds at most."""
+async def serving(
+    handler: Handler, *, tls: ssl.SSLContext | None = None, seconds: float = 30
+) -> AsyncGenerator[Server]:
+    """Serve for so many seconds at most."""
     server, tasks = Server(handler), set[asyncio.Task[None]]()
 
     def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,7 +81,7 @@ async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
     listening = await asyncio.start_server(start, "127.0.0.1", 0, ssl=tls)
     server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             yield server
     finally:
         listening.close()

@@ -37,9 +37,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def worker(stack: Stack) -> Iterator[None]:
-    token = (stack.data_dir / "secrets" / "nats-token").read_text().strip()
+    password = (stack.data_dir / "secrets" / "nats-providers").read_text().strip()
+    login = ["--nats-user", "providers", "--nats-token", password]
     program = ROOT / "examples/worker/worker.py"
-    command = [sys.executable, str(program), "--nats-url", stack.status()["nats"], "--nats-token", token]
+    command = [sys.executable, str(program), "--nats-url", stack.status()["nats"], *login]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as child:
         assert child.stdout is not None
         assert "serves reverse" in child.stdout.readline()

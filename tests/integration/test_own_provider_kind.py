@@ -122,11 +122,12 @@ async def test_its_model_is_listed_and_what_it_lacks_is_refused(acme: Acme) -> N
 async def test_it_passes_the_suite_for_workers(acme: Acme) -> None:
     acme.proxy.recording = next(r.id for r in recordings() if r.is_stream and len(r.expected["text"]) > 200)
     program = Path(sys.executable).with_name("llm-manager-conformance")
-    token = (acme.stack.data_dir / "secrets" / "nats-token").read_text().strip()
+    password = (acme.stack.data_dir / "secrets" / "nats-operator").read_text().strip()
+    login = ["--nats-user", "operator", "--nats-token", password]
     url = acme.stack.status()["nats"]
     done = await asyncio.to_thread(
         subprocess.run,
-        [str(program), "--kind", "acme", "--model", "any", "--nats-url", url, "--nats-token", token],
+        [str(program), "--kind", "acme", "--model", "any", "--nats-url", url, *login],
         capture_output=True,
         text=True,
         timeout=60,

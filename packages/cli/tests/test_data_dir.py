@@ -9,7 +9,8 @@ from llm_manager.cli.data_dir import DataDir, locate
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 from llm_manager.core.ids import parse_api_key
 
-_SECRETS = ["admin-password", "api-key", "master-key", "nats-token", "rpc-token"]
+_NATS = ["nats-gateway", "nats-operator", "nats-providers", "nats-usage"]
+_SECRETS = ["admin-password", "api-key", "master-key", *_NATS, "rpc-token"]
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_secrets_have_the_forms_that_the_services_expect(tmp_path: Path) -> None
     data = DataDir(tmp_path)
     data.prepare()
     assert len(base64.urlsafe_b64decode(data.read_secret("master-key"))) == 32
-    assert all(data.read_secret(name).isalnum() for name in ("nats-token", "rpc-token", "admin-password"))
+    assert all(data.read_secret(name).isalnum() for name in (*_NATS, "rpc-token", "admin-password"))
     assert parse_api_key(data.read_secret("api-key")) is not None
 
 
@@ -37,6 +38,17 @@ def test_a_directory_that_others_can_read_is_closed(tmp_path: Path) -> None:
     data.secret_file("api-key").chmod(0o644)
     data.prepare()
     assert (data.path.stat().st_mode & 0o777, data.secret_file("api-key").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_a_directory_of_an_earlier_version_gets_the_secrets_that_are_new(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    data.prepare()
+    kept = {name: data.read_secret(name) for name in _SECRETS if name not in _NATS}
+    for name in _NATS:
+        data.secret_file(name).unlink()
+    data.secret_file("nats-token").write_text("of everybody")
+    assert sorted(data.prepare()) == _NATS
+    assert {name: data.read_secret(name) for name in kept} == kept
 
 
 def test_an_empty_secret_is_never_replaced_in_silence(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from llm_manager.kit.secrets import Secret, SecretBox, SecretBoxError, mask_known
+from llm_manager.kit.secrets import (
+    Secret,
+    SecretBox,
+    SecretBoxError,
+    key_id_in,
+    key_id_of,
+    mask_known,
+)
 
 CANARY = "canary-7c1e9a2f"
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
@@ -156,3 +163,21 @@ def test_a_master_key_of_the_wrong_length_is_refused() -> None:
 
 def test_a_box_shows_no_key() -> None:
     assert repr(SecretBox(KEY)) == f"SecretBox(active key {SecretBox(KEY).active_key_id})"
+
+
+def test_keys_that_are_changed_while_it_runs_are_taken_over_and_open_for_those_that_come_late() -> None:
+    told: list[list[bytes] | None] = [None]
+    box = SecretBox(KEY, changed=lambda: told[-1])
+    before = box.seal(b"text", aad=AAD)
+    told.append([OTHER_KEY])
+
+    # an envelope that another process sealed under the new key, before this one was told
+    assert box.open(SecretBox(OTHER_KEY).seal(b"new", aad=AAD), aad=AAD) == b"new"
+    assert box.open(before, aad=AAD) == b"text"
+    assert box.active_key_id == key_id_of(OTHER_KEY)
+    assert key_id_in(box.reseal(before, aad=AAD)) == key_id_of(OTHER_KEY)
+    assert box.key_ids == {key_id_of(KEY), key_id_of(OTHER_KEY)}
+
+
+def test_what_is_derived_stays_that_of_the_oldest_key() -> None:
+    assert SecretBox(OTHER_KEY, older_keys=[KEY]).derive("session") == SecretBox(KEY).derive("session")

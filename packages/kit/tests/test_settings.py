@@ -25,11 +25,22 @@ def load_sample(**given: str) -> SampleSettings:
     return load(SampleSettings, {PREFIX + key: value for key, value in {"MASTER_KEY": CANARY, **given}.items()})
 
 
+@pytest.mark.requirement("S204")
+@pytest.mark.parametrize(
+    "token",
+    ["short", "a" * 32, "01" * 16, "changeme-changeme-changeme", "<token of sixteen>", "your_secret_0123456"],
+)
+def test_a_token_that_can_be_guessed_stops_the_start_without_being_shown(token: str) -> None:
+    with pytest.raises(SettingsError, match=r"LLM_MANAGER_SAMPLE_NATS_TOKEN is wrong: .*openssl rand") as raised:
+        load_sample(NATS_TOKEN=token)
+    assert token not in str(raised.value)
+
+
 def test_values_come_from_the_environment_and_the_rest_are_defaults() -> None:
-    settings = load_sample(PORT="9000", IS_STRICT="false", MODE="b", NATS_TOKEN="t")
+    settings = load_sample(PORT="9000", IS_STRICT="false", MODE="b", NATS_TOKEN=CANARY)
 
     assert (settings.port, settings.is_strict, settings.mode) == (9000, False, "b")
-    assert settings.nats_token == Secret("t")
+    assert settings.nats_token == Secret(CANARY)
     assert settings.nats_url == "nats://127.0.0.1:4222"
     assert settings.drain_seconds == 20
 

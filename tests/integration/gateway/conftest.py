@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -21,6 +20,7 @@ from llm_manager.kit import logs
 from llm_manager.kit.bus.connection import Bus, connect
 from llm_manager.kit.ops import Ops
 from llm_manager.testing.answering_worker import AnsweringWorker, answering_worker
+from llm_manager.testing.master_key import MASTER_KEY_TEXT
 from llm_manager.testing.nats import NatsServer
 from llm_manager.testing.nats_fixtures import bus, mortal_nats_server, nats_server
 
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "CUSTOM_BASE_URL": "http://127.0.0.1:9/v1",
     "OLLAMA_BASE_URL": "http://127.0.0.1:9",
 }
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven wet umbrellas in May"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ def _free_port() -> int:
 
 def _starter(nats_url: str, folder: Path) -> Start:
     key = new_api_key().token
-    master = base64.urlsafe_b64encode(b"m" * 32).decode()
 
     @asynccontextmanager
     async def started(
@@ -75,7 +74,7 @@ def _starter(nats_url: str, folder: Path) -> Start:
             "database_url": f"sqlite+aiosqlite:///{folder}/gateway.db",
             "port": 0,
             "grpc_port": _free_port(),
-            "master_key": master,
+            "master_key": MASTER_KEY_TEXT,
             "bootstrap_api_key": key,
             "admin_password": PASSWORD,
             "detect_local_providers": False,

@@ -14,7 +14,7 @@ from llm_manager.gateway.tables import User
 from llm_manager.gateway.users import store
 from llm_manager.kit.sql import open_database
 
-OWNER = ("admin", "correct horse battery staple")
+OWNER = ("admin", "seven wet umbrellas in May")
 PATH = "/api/v1/keys"
 MANY = httpx2.Limits(max_connections=300)
 

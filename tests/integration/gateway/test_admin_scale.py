@@ -16,22 +16,24 @@ from typing import Any
 
 import httpx2
 import pytest
-from gateway_process import MASTER_KEY, gateway_process
+from gateway_process import gateway_process
 from sqlalchemy import insert, select
 
 from llm_manager.core.ids import hash_api_key, new_api_key, uuid7
-from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, authenticate
+from llm_manager.gateway.keys.rules import authenticate
+from llm_manager.gateway.secrets.rules import Purpose
 from llm_manager.gateway.tables import Alias, App, Configuration, Key, Provider
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import open_database
+from llm_manager.testing.master_key import MASTER_KEY
 from llm_manager.testing.nats import NatsServer
 
 APPS, KEYS, CONFIGURATIONS, ALIASES = 1_000, 10_000, 500, 500
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 START_SECONDS, SEEN_SECONDS, CHECK_SECONDS = 2.0, 1.0, 20e-6
 SLACK = 10
 MOST_BYTES = 60 * 1024 * 1024
-PEPPER = SecretBox(MASTER_KEY).derive(PEPPER_PURPOSE)
+PEPPER = SecretBox(MASTER_KEY).derive(Purpose.API_KEY)
 
 
 def figure(what: str, value: str) -> None:

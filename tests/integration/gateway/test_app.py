@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import httpx2
@@ -10,9 +9,11 @@ import pytest
 
 from llm_manager.gateway.app import create_app, openapi
 from llm_manager.gateway.settings import GatewaySettings
+from llm_manager.kit.secrets import key_id_of
 from llm_manager.kit.settings import SettingsError, load
+from llm_manager.testing.master_key import MASTER_KEY, MASTER_KEY_TEXT
 
-KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+KEY = MASTER_KEY_TEXT
 MINIMUM = {
     "LLM_MANAGER_GATEWAY_DATABASE_URL": "sqlite+aiosqlite:///x.db",
     "LLM_MANAGER_GATEWAY_MASTER_KEY": KEY,
@@ -73,6 +74,8 @@ ROUTES = {
     ("PATCH", "/api/v1/apps/{app}"),
     ("GET", "/api/v1/permissions"),
     ("GET", "/api/v1/roles"),
+    ("GET", "/api/v1/secrets"),
+    ("POST", "/api/v1/secrets/rotate"),
     ("GET", "/api/v1/audit"),
     ("GET", "/api/v1/audit/export"),
     ("GET", "/api/v1/audit/proof"),
@@ -137,7 +140,7 @@ async def test_the_document_is_served(http: httpx2.AsyncClient) -> None:
 def test_settings_are_read_and_secrets_hidden() -> None:
     settings = load(GatewaySettings, MINIMUM)
     settings.check()
-    assert settings.master_key_bytes() == b"k" * 32
+    assert settings.secret_box().key_ids == {key_id_of(MASTER_KEY)}
     assert KEY not in repr(settings)
 
 
@@ -146,6 +149,11 @@ def test_settings_are_read_and_secrets_hidden() -> None:
     [
         ("MASTER_KEY", "short"),
         ("MASTER_KEY", "ä" * 43),
+        ("MASTER_KEY", "A" * 43),
+        ("ADMIN_PASSWORD", "admin"),
+        ("ADMIN_PASSWORD", "password1234"),
+        ("NATS_TOKEN", "short"),
+        ("RPC_TOKEN", "change-me-change-me-change-me"),
         ("BOOTSTRAP_API_KEY", "lm_live_mistyped"),
         ("HEARTBEAT_SECONDS", "16"),
         ("HEARTBEAT_SECONDS", "0"),

@@ -22,7 +22,7 @@ from llm_manager.kit.sql import open_database
 from llm_manager.kit.sql_migrations import migrate
 
 pytest_plugins = ["llm_manager.testing.postgresql"]
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 ANN = Subject("user", "u1", "ann", ROLES[Role.SUPER_ADMIN])
 HELLO = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
 Json = dict[str, Any]

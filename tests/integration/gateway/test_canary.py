@@ -23,6 +23,7 @@ from llm_manager.kit.bus import kv
 from llm_manager.kit.bus.connection import Bus, connect
 from llm_manager.kit.bus.names import BUCKET_CLAIMS, BUCKET_CONFIG
 from llm_manager.testing.answering_worker import answering, answering_worker, native
+from llm_manager.testing.master_key import MASTER_KEY_TEXT
 from llm_manager.testing.nats import NatsServer
 from llm_manager.testing.otlp import OtlpCollector, otlp_collector
 
@@ -115,7 +116,7 @@ async def served(start: Any, sinks: Sinks) -> AsyncGenerator[tuple[Any, Caller]]
     sinks.secrets |= {
         **GIVEN_SECRETS,
         "the first key": key,
-        "master key": base64.urlsafe_b64encode(b"m" * 32).decode(),
+        "master key": MASTER_KEY_TEXT,
         "admin's password": ADMIN_PASSWORD,
         "admin's header": basic("admin", ADMIN_PASSWORD).partition(" ")[2],
     }

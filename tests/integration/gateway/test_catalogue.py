@@ -19,9 +19,10 @@ from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import open_database
 from llm_manager.testing.answering_worker import AnsweringWorker
+from llm_manager.testing.master_key import MASTER_KEY
 from llm_manager.testing.nats import NatsServer
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 GOOD = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
 TABLES = (tables.App, tables.Key, tables.Provider, tables.Configuration, tables.Alias, tables.User)
 
@@ -51,7 +52,7 @@ async def test_a_second_start_changes_nothing(start: Any, tmp_path: Path) -> Non
 
 
 async def test_a_variable_that_changes_changes_its_row_and_one_that_goes_leaves_it(start: Any, tmp_path: Path) -> None:
-    box = SecretBox(b"m" * 32)
+    box = SecretBox(MASTER_KEY)
 
     def credential(gateway: Gateway) -> bytes:
         sealed = gateway.parts.catalogue.snapshot.providers["openai"].credentials[0]

@@ -14,7 +14,7 @@ import pytest
 
 from llm_manager.testing.answering_worker import AnsweringWorker
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 PATH = "/api/v1/configurations"
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ import pytest
 from llm_manager.core.ids import new_api_key
 from llm_manager.testing.answering_worker import AnsweringWorker
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 Json = dict[str, Any]
 Headers = list[tuple[bytes, bytes]]
 CHAT: Json = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}

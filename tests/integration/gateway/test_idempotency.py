@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from llm_manager.gateway.tables import IdempotentCreate
 from llm_manager.kit.sql import open_database
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 APPS = "/api/v1/apps"
 
 

@@ -27,7 +27,7 @@ from llm_manager.kit.sql import open_database
 from llm_manager.kit.sql_migrations import migrate
 
 pytest_plugins = ["llm_manager.testing.postgresql"]
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 Json = dict[str, Any]
 _VIEW = Permission.BASE_VIEW.value
 
@@ -119,7 +119,8 @@ async def test_a_key_does_in_the_admin_api_what_its_scopes_say(admin: httpx2.Asy
         assert (await robot.post("/v1/chat/completions", json=hello)).status_code == 403
         told = (await admin.get("/api/v1/audit", params={"actor": key["id"]})).json()["data"]
         assert [(entry["actor_kind"], entry["action"], entry["resource"]) for entry in told] == [
-            ("api_key", "created", "configurations")
+            ("api_key", "refused", "keys"),
+            ("api_key", "created", "configurations"),
         ]
         await admin.delete(f"/api/v1/keys/{key['id']}")
         assert (await robot.get("/api/v1/apps")).status_code == 401

@@ -16,7 +16,7 @@ from llm_manager.contracts.inference.v1 import chat_pb2, infer_pb2, inference_se
 from llm_manager.core.ids import uuid7
 from llm_manager.testing.answering_worker import AnsweringWorker
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 PATH = "/api/v1/overrides"
 Json = dict[str, Any]
 

@@ -14,8 +14,9 @@ import pytest
 from llm_manager.kit.bus.names import CREDENTIAL_AAD, HEADERS_AAD
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.testing.answering_worker import AnsweringWorker, answering, native
+from llm_manager.testing.master_key import MASTER_KEY
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 GIVEN = {
     "OPENAI_API_KEY": "sk-canary-openai",
     "CUSTOM_BASE_URL": "http://user:sk-canary-url@127.0.0.1:9/v1?k=sk-canary-q",
@@ -158,7 +159,7 @@ async def test_the_next_request_obeys_a_provider_that_a_person_made(start: Any, 
         target = provider.requests[-1].target
         assert (target.base_url, target.is_trusted, dict(target.paths)) == (UPSTREAM["base_url"], False, said["paths"])
         assert (target.timeouts.connect_ms, target.timeouts.total_ms) == (5_000, 300_000)
-        box = SecretBox(b"m" * 32)
+        box = SecretBox(MASTER_KEY)
         assert box.open(target.credential, aad=CREDENTIAL_AAD) == LONG_KEY.encode()
         opened = json.loads(box.open(target.sealed_headers, aad=HEADERS_AAD))
         assert opened == {"openai-organization": "org-1", "x-secret-token": "sk-canary-header"}
@@ -174,7 +175,7 @@ async def test_the_next_request_obeys_a_provider_that_a_person_made(start: Any, 
 
 
 async def test_attempts_use_the_keys_of_a_provider_in_turn(start: Any, provider: AnsweringWorker) -> None:
-    box = SecretBox(b"m" * 32)
+    box = SecretBox(MASTER_KEY)
     async with start() as served, admin_of(served) as admin:
         await admin.post("/api/v1/providers", json={"name": "mine", **UPSTREAM, "api_key": "one"})
         for name in ("two", "three"):

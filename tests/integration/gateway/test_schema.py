@@ -19,8 +19,9 @@ import pytest
 from llm_manager.contracts.usage.v1 import event_pb2, usage_service_pb2, usage_service_pb2_grpc
 from llm_manager.kit.rpc import server
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 PASSWORD = "a sentence that nobody guesses"
+TOKEN = "rpc-token-of-a-test"
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 GENERATE = "^/api/v1/generate$"
 # What asks a provider answers 503 where no worker listens.
@@ -53,8 +54,8 @@ async def complete(start: Any) -> AsyncGenerator[tuple[Any, httpx2.AsyncClient]]
     register = partial(usage_service_pb2_grpc.add_UsageServiceServicer_to_server, Ledger())
     names = ["llm_manager.contracts.usage.v1.UsageService"]
     async with (
-        server(host="127.0.0.1", port=0, token="shared", services=[register], service_names=names) as port,
-        start(usage_address=f"127.0.0.1:{port}", rpc_token="shared") as served,
+        server(host="127.0.0.1", port=0, token=TOKEN, services=[register], service_names=names) as port,
+        start(usage_address=f"127.0.0.1:{port}", rpc_token=TOKEN) as served,
         httpx2.AsyncClient(base_url=served.url, auth=ADMIN, timeout=30) as admin,
     ):
         yield served, admin

@@ -14,6 +14,7 @@ from llm_manager.core.errors import AuthenticationFailed, StoreUnavailable
 from llm_manager.gateway.access.rules import Origin, Subject
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.bootstrap import MIGRATIONS
+from llm_manager.gateway.secrets.rules import opened as opened_hashes
 from llm_manager.gateway.tables import Session, User
 from llm_manager.gateway.users.checks import PasswordChecks
 from llm_manager.gateway.users.service import AdminDoor
@@ -23,6 +24,7 @@ from llm_manager.gateway.users.trail import LogInTrail
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import Database, open_database
 from llm_manager.kit.sql_migrations import migrate
+from llm_manager.testing.master_key import MASTER_KEY, OTHER_MASTER_KEY
 
 pytest_plugins = ["llm_manager.testing.postgresql"]
 PASSWORD = "a sentence that nobody guesses"
@@ -56,10 +58,10 @@ async def database(url: str) -> AsyncGenerator[Database]:
         yield opened
 
 
-def sessions(database: Database, clock: Clock, *, master_key: bytes = b"m" * 32) -> Sessions:
+def sessions(database: Database, clock: Clock, *, master_key: bytes = MASTER_KEY) -> Sessions:
     trail = LogInTrail(database, AuditStore(database))
     door = AdminDoor(database, trail=trail)
-    return Sessions(SessionStore(database, trail), door, SecretBox(master_key), clock=clock)
+    return Sessions(SessionStore(database, trail), door, opened_hashes(SecretBox(master_key), {}), clock=clock)
 
 
 async def rows(database: Database) -> int:
@@ -110,7 +112,7 @@ async def test_the_table_holds_nothing_that_opens_a_session(database: Database) 
         with pytest.raises(AuthenticationFailed):
             await ours.enter(value, origin=HOME)
     with pytest.raises(AuthenticationFailed):
-        await sessions(database, Clock(), master_key=b"o" * 32).enter(cookie, origin=HOME)
+        await sessions(database, Clock(), master_key=OTHER_MASTER_KEY).enter(cookie, origin=HOME)
 
 
 async def test_of_the_sessions_of_one_user_the_fifty_used_last_are_kept(database: Database) -> None:

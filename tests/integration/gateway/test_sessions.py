@@ -11,7 +11,7 @@ import pytest
 
 from llm_manager.gateway.access.rules import COOKIE, ROLES, Role
 
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 PASSWORD = "a sentence that nobody guesses"
 PATH = "/api/v1/session"
 Json = dict[str, Any]

@@ -20,7 +20,8 @@ from llm_manager.gateway.usage.store import NameStore
 from llm_manager.kit.rpc import server
 from llm_manager.kit.sql import open_database
 
-ADMIN = ("admin", "correct horse battery staple")
+TOKEN = "rpc-token-of-a-test"
+ADMIN = ("admin", "seven wet umbrellas in May")
 USAGE = event_pb2.Usage(input_uncached=10, cache_read=5, output_text=3, requests=1)
 TOTALS = usage_service_pb2.Totals(
     attempts=2, failed_attempts=1, usage=USAGE, cost_usd="0.000123450000", unpriced_attempts=1, estimated_attempts=0
@@ -83,8 +84,8 @@ async def admin(ledger: Ledger, start: Any) -> AsyncGenerator[httpx2.AsyncClient
     register = partial(usage_service_pb2_grpc.add_UsageServiceServicer_to_server, ledger)
     names = ["llm_manager.contracts.usage.v1.UsageService"]
     async with (
-        server(host="127.0.0.1", port=0, token="shared", services=[register], service_names=names) as port,
-        start(usage_address=f"127.0.0.1:{port}", rpc_token="shared") as served,
+        server(host="127.0.0.1", port=0, token=TOKEN, services=[register], service_names=names) as port,
+        start(usage_address=f"127.0.0.1:{port}", rpc_token=TOKEN) as served,
         httpx2.AsyncClient(base_url=served.url, auth=ADMIN) as client,
     ):
         yield client

@@ -33,7 +33,7 @@ from llm_manager.kit.sql import Database, open_database
 from llm_manager.kit.sql_migrations import migrate
 
 pytest_plugins = ["llm_manager.testing.postgresql"]
-ADMIN = ("admin", "correct horse battery staple")
+ADMIN = ("admin", "seven wet umbrellas in May")
 PASSWORD = "a sentence that nobody guesses"
 ROOT = Subject("user", "root", "root", frozenset(Permission))
 Json = dict[str, Any]

@@ -21,13 +21,15 @@ async def test_every_asset_is_there_and_asking_again_changes_nothing(bus: Bus) -
     assert found["OBJ_claims"].max_age == 600.0
 
 
-async def test_an_asset_that_differs_is_updated(bus: Bus) -> None:
+async def test_an_asset_that_differs_is_updated_by_its_owner_only(bus: Bus) -> None:
     await bus.jetstream.update_stream(  # pyright: ignore[reportUnknownMemberType]  # the library leaves types open
         api.StreamConfig(name="EVENTS", subjects=["llm.v1.event.>"], max_age=60.0, duplicate_window=30.0)
     )
 
     await ensure_streams(bus)
+    assert (await bus.jetstream.stream_info("EVENTS")).config.max_age == 60.0
 
+    await ensure_streams(bus, usage_bytes=streams.USAGE_BYTES)
     assert (await bus.jetstream.stream_info("EVENTS")).config.max_age == 30 * 86_400.0
 
 

@@ -17,15 +17,17 @@ from llm_manager.kit.bus.kv import put
 from llm_manager.kit.bus.names import BUCKET_CONFIG, infer_subject
 from llm_manager.kit.bus.requests import Requester
 from llm_manager.kit.ops import Ops
+from llm_manager.kit.secrets import key_id_of
 from llm_manager.kit.settings import SettingsError, load
 from llm_manager.providers.app import lifespan, new_worker_id
 from llm_manager.providers.settings import ProvidersSettings
 from llm_manager.testing.bus_parties import until
+from llm_manager.testing.master_key import MASTER_KEY, MASTER_KEY_TEXT
 from llm_manager.testing.nats import NatsServer
 from llm_manager.testing.upstream import FakeUpstream, Pause, Script, chunk, completion, sse
 
 PREFIX = "LLM_MANAGER_PROVIDERS_"
-KEY = base64.urlsafe_b64encode(b"m" * 32).decode()
+KEY = MASTER_KEY_TEXT
 BOOK = b'{"version":"v1","prices":[]}'
 
 
@@ -134,7 +136,7 @@ def test_all_means_every_kind() -> None:
     settings = load(ProvidersSettings, {f"{PREFIX}MASTER_KEY": KEY})
 
     assert list(settings.chosen(load_facts())) == list(load_facts())
-    assert settings.master_key_bytes() == b"m" * 32
+    assert settings.secret_box().key_ids == {key_id_of(MASTER_KEY)}
     assert KEY not in repr(settings)
 
 

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 from nats.js.api import StreamInfo
+from structlog.testing import capture_logs
 
 from llm_manager.contracts.usage.v1.event_pb2 import UsageRecorded
 from llm_manager.core.ids import uuid7
 from llm_manager.kit.bus.connection import Bus, connect
 from llm_manager.kit.bus.names import STREAM_USAGE, usage_subject
+from llm_manager.kit.bus.permissions import authorization
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.providers import recorder as recorder_module
 from llm_manager.providers.recorder import Recorder
@@ -73,6 +75,22 @@ async def test_event_that_waits_is_tried_once_more_at_the_end(
             await recorder.record(UsageRecorded(event_id=uuid7(), app_id="app"))
 
     assert recorder.waiting == 1
+
+
+async def test_event_that_the_bus_refuses_is_kept_at_once_and_tried_without_haste(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorder_module, "_LAST_TRY_SECONDS", 0.2)
+    # a user that may publish no usage events
+    with NatsServer(authorization=authorization({"operator": "p"})) as server, capture_logs() as logs:
+        async with connect(server.url, name="test", user="operator", token="p") as bus, Recorder(bus) as recorder:
+            async with asyncio.timeout(0.5):
+                await recorder.record(UsageRecorded(event_id=uuid7(), app_id="app"))
+            await asyncio.sleep(1.2)
+            assert (recorder.waiting, recorder.why_not() is None) == (1, False)
+    refused = [entry["subject"] for entry in logs if entry["event"] == "bus_not_permitted"]
+    assert set(refused) == {usage_subject("app")}
+    assert 3 <= len(refused) <= 6
 
 
 @pytest.mark.parametrize(("app", "token"), [("app-1", "app-1"), ("a b.c>*", "a_b_c__"), ("", "none")])

@@ -11,6 +11,7 @@ from llm_manager.cli.stack.child import ChildSpec
 from llm_manager.cli.stack.ports import PortKeeper
 from llm_manager.cli.stack.variables import ADMIN_KEYS
 from llm_manager.core.facts import load_facts
+from llm_manager.kit.bus.permissions import PERMISSIONS
 
 _PORTS = plan.Ports(
     api=8080, grpc=8081, nats=21000, usage_rpc=21001, ops={"usage": 21002, "providers": 21003, "gateway": 21004}
@@ -36,7 +37,8 @@ def test_the_gateway_is_wired_to_the_bus_the_ledger_and_its_secrets(tmp_path: Pa
     secrets = tmp_path / "secrets"
     assert _own(_specs(tmp_path)["gateway"]) == {
         "LLM_MANAGER_GATEWAY_NATS_URL": "nats://127.0.0.1:21000",
-        "LLM_MANAGER_GATEWAY_NATS_TOKEN_FILE": f"{secrets}/nats-token",
+        "LLM_MANAGER_GATEWAY_NATS_USER": "gateway",
+        "LLM_MANAGER_GATEWAY_NATS_TOKEN_FILE": f"{secrets}/nats-gateway",
         "LLM_MANAGER_GATEWAY_OPS_HOST": "127.0.0.1",
         "LLM_MANAGER_GATEWAY_OPS_PORT": "21004",
         "LLM_MANAGER_GATEWAY_PORT": "8080",
@@ -62,6 +64,7 @@ def test_a_users_own_settings_win_but_not_over_the_wiring(tmp_path: Path) -> Non
         "LLM_MANAGER_GATEWAY_DATABASE_URL": "postgresql+asyncpg://db/x",
         "LLM_MANAGER_GATEWAY_ADMIN_PASSWORD": "chosen",
         "LLM_MANAGER_GATEWAY_NATS_URL": "nats://elsewhere:4222",
+        "LLM_MANAGER_GATEWAY_NATS_USER": "usage",
         "LLM_MANAGER_GATEWAY_NATS_TOKEN": "other",
         "OPENAI_API_KEY": "from the shell",
     }
@@ -70,16 +73,27 @@ def test_a_users_own_settings_win_but_not_over_the_wiring(tmp_path: Path) -> Non
     assert gateway["LLM_MANAGER_GATEWAY_ADMIN_PASSWORD"] == "chosen"
     assert "LLM_MANAGER_GATEWAY_ADMIN_PASSWORD_FILE" not in gateway
     assert "LLM_MANAGER_GATEWAY_NATS_TOKEN" not in gateway
+    assert gateway["LLM_MANAGER_GATEWAY_NATS_USER"] == "gateway"
     assert gateway["LLM_MANAGER_GATEWAY_NATS_URL"] == "nats://127.0.0.1:21000"
     assert gateway["OPENAI_API_KEY"] == "from the shell"
 
 
-def test_the_bus_gets_no_secret_from_the_environment_and_its_token_from_a_private_file(tmp_path: Path) -> None:
+def test_every_service_has_a_user_of_the_bus_and_the_password_of_no_other(tmp_path: Path) -> None:
+    specs = _specs(tmp_path)
+    for name in plan.SERVICES:
+        own = _own(specs[name])
+        prefix = f"LLM_MANAGER_{name.upper()}_NATS_"
+        assert (own[f"{prefix}USER"], own[f"{prefix}TOKEN_FILE"]) == (name, f"{tmp_path}/secrets/nats-{name}")
+        assert [value for value in own.values() if "/nats-" in value] == [f"{tmp_path}/secrets/nats-{name}"]
+    assert len({DataDir(tmp_path).read_secret(f"nats-{user}") for user in PERMISSIONS}) == len(PERMISSIONS)
+
+
+def test_the_bus_gets_no_secret_from_the_environment_and_its_passwords_from_a_private_file(tmp_path: Path) -> None:
     nats = _specs(tmp_path, OPENAI_API_KEY="from the shell", PATH="/bin")["nats"]
     config = tmp_path / "run" / "nats.conf"
     assert nats.environ == {"PATH": "/bin", "GOGC": "50"}
     assert _specs(tmp_path, GOGC="100")["nats"].environ == {"GOGC": "100"}
-    assert DataDir(tmp_path).read_secret("nats-token") in config.read_text()
+    assert all(DataDir(tmp_path).read_secret(f"nats-{user}") in config.read_text() for user in PERMISSIONS)
     assert config.stat().st_mode & 0o077 == 0
 
 

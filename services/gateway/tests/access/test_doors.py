@@ -12,10 +12,11 @@ from starlette.requests import Request
 
 from llm_manager.core.errors import PermissionRefused
 from llm_manager.gateway import health
-from llm_manager.gateway.access.endpoints import DOOR, SIGNED_IN, Requires, is_guarded, permissions_of
+from llm_manager.gateway.access.endpoints import DOOR, SIGNED_IN, Requires, is_guarded, permissions_of, subject_in
 from llm_manager.gateway.access.rules import ROLES, Permission, Role, SignedIn, Subject
 from llm_manager.gateway.admin import ADMIN_ROUTERS
 from llm_manager.gateway.app import create_app, refuse_open_doors
+from llm_manager.gateway.http.bounded import REFUSALS
 from llm_manager.gateway.http.exchange import Exchange, attach
 from llm_manager.gateway.ingress.routing import LeanRoute
 
@@ -111,6 +112,13 @@ async def test_each_role_is_let_in_exactly_where_it_holds_the_permission(role: R
 async def test_whoever_lacks_the_permission_of_a_route_reads_403_and_its_name() -> None:
     app = create_app()
     DOOR.put(app, door_of(Role.DEVELOPER))
+    told: list[tuple[str, str]] = []
+
+    async def tell(request: Request, error: PermissionRefused) -> None:
+        subject = subject_in(request)
+        told.append((subject.name if subject else "", error.permission))
+
+    REFUSALS.put(app, tell)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         answers = [
@@ -122,3 +130,5 @@ async def test_whoever_lacks_the_permission_of_a_route_reads_403_and_its_name() 
         ]
     assert [answer.status_code for answer in answers] == [403] * 5
     assert "llm-manager:audit:view" in answers[-1].json()["error"]["message"]
+    missing = ("keys", "keys", "keys", "providers")
+    assert told == [("ann", f"llm-manager:{area}:manage") for area in missing] + [("ann", "llm-manager:audit:view")]

@@ -34,8 +34,9 @@ def _door(*scopes: str, **conditions: Any) -> KeyDoor:
     return KeyDoor(known, pepper=PEPPER, clock=NOW.timestamp)
 
 
-def _enter(door: KeyDoor, header: str | None = BEARER) -> Subject:
-    return door.enter(header, address="10.0.0.1", request_id="r1")
+def _enter(door: KeyDoor, header: str | None = BEARER, *, known: list[Subject] | None = None) -> Subject:
+    seen = [] if known is None else known
+    return door.enter(header, address="10.0.0.1", request_id="r1", known=seen.append)
 
 
 @pytest.mark.requirement("S37")
@@ -57,6 +58,25 @@ def test_a_key_may_do_what_its_scopes_say_and_no_more() -> None:
 def test_a_key_that_only_calls_models_stays_outside_and_is_told_what_it_needs() -> None:
     with pytest.raises(PermissionRefused, match=f"none of its scopes is a permission .*PATCH /api/v1/keys/{KEY.id}"):
         _enter(_door("inference"))
+
+
+@pytest.mark.parametrize("allowed", [None, ("192.168.0.0/16",)])
+def test_whose_key_it_is_is_told_also_if_it_may_not_come_in(allowed: tuple[str, ...] | None) -> None:
+    known: list[Subject] = []
+    with pytest.raises(PermissionRefused):
+        _enter(_door("inference", allowed_addresses=allowed), known=known)
+    [subject] = known
+    assert (subject.kind, subject.id, subject.address, subject.permissions) == (
+        *("api_key", KEY.id, "10.0.0.1"),
+        frozenset(),
+    )
+
+
+def test_of_a_key_that_is_not_good_nobody_is_told() -> None:
+    known: list[Subject] = []
+    with pytest.raises(AuthenticationFailed):
+        _enter(_door("llm-manager:base:view"), f"{BEARER}x", known=known)
+    assert known == []
 
 
 def test_time_and_place_count_here_too() -> None:

@@ -12,21 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_manager.core.ids import new_api_key
+from llm_manager.kit.bus.permissions import PERMISSIONS
 
 from .exit_codes import CommandError, ExitCode
 
 ENVIRONMENT_KEY = "LLM_MANAGER_DATA_DIR"
 
 
-def _master_key() -> str:
+def new_master_key() -> str:
+    """Return 32 random bytes as the platform takes them."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 # How each secret is made. Made once and never again: whoever loses the master key loses the provider credentials.
 _MAKERS: dict[str, Callable[[], str]] = {
-    "master-key": _master_key,
+    "master-key": new_master_key,
     # hexadecimal: one base64 text of 64 begins with a dash, and programs take that for an option
-    "nats-token": lambda: secrets.token_hex(32),
+    **{f"nats-{user}": lambda: secrets.token_hex(32) for user in PERMISSIONS},
     "rpc-token": lambda: secrets.token_hex(32),
     "admin-password": lambda: secrets.token_hex(15),
     "api-key": lambda: new_api_key().token,

@@ -24,6 +24,7 @@ from .commands.keys import keys_app
 from .commands.models import models_app
 from .commands.overrides import overrides_app
 from .commands.providers import providers_app
+from .commands.secrets import secrets_app
 from .commands.usage import usage_app
 from .commands.users import users_app
 from .credentials import MEANING_OF_VARIABLES
@@ -50,6 +51,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(aliases_app, name="aliases")
 app.add_typer(overrides_app, name="overrides")
 app.add_typer(users_app, name="users")
+app.add_typer(secrets_app, name="secrets")
 app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")
 app.add_typer(import_app, name="import")

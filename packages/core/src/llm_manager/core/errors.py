@@ -137,6 +137,8 @@ class PermissionRefused(RequestError):
     """The key is good but may not do this."""
 
     code, http_status, grpc_status = "permission_denied", 403, "PERMISSION_DENIED"
+    # the one that is missing, where that is why; for the audit
+    permission: str = ""
 
 
 class CsrfTokenMissing(PermissionRefused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NoReturn, final
 
 from cryptography.exceptions import InvalidTag
@@ -21,7 +21,7 @@ MASK = "***"
 _VERSION = 1
 _KEY_ID_LENGTH, _NONCE_LENGTH, _TAG_LENGTH = 8, 12, 16
 _HEADER_LENGTH = 1 + _KEY_ID_LENGTH + _NONCE_LENGTH
-_MASTER_KEY_LENGTH = 32
+MASTER_KEY_LENGTH = 32
 # Shorter texts are no secrets that could be told from ordinary words, so logs do not search for them.
 _SHORTEST_SEARCHED = 8
 
@@ -120,16 +120,23 @@ class SecretBox:
 
     Args:
         master_key: 32 random bytes.
-        older_keys: keys that still open envelopes, never seal.
+        older_keys: keys that still open envelopes, never seal; the oldest last.
+        changed: returns the keys, the active one first, when they are others than at the last time, else None. Asked
+            before something is sealed, and before an envelope is refused because its key is unknown.
     """
 
-    def __init__(self, master_key: bytes, *, older_keys: Sequence[bytes] = ()) -> None:
-        for key in (master_key, *older_keys):
-            if len(key) != _MASTER_KEY_LENGTH:
-                raise SecretBoxError(f"A master key has {_MASTER_KEY_LENGTH} bytes, this one has {len(key)}.")
-        self._master_key = master_key
-        self._ciphers = {_key_id(key): AESGCM(_hkdf(key, "envelope")) for key in (*older_keys, master_key)}
-        self._active_id = _key_id(master_key)
+    def __init__(
+        self,
+        master_key: bytes,
+        *,
+        older_keys: Sequence[bytes] = (),
+        changed: Callable[[], Sequence[bytes] | None] | None = None,
+    ) -> None:
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._active_id = b""
+        self._changed = changed
+        self._take((master_key, *older_keys))
+        self._oldest = (master_key, *older_keys)[-1]
 
     def __repr__(self) -> str:
         return f"SecretBox(active key {self.active_key_id})"
@@ -139,8 +146,20 @@ class SecretBox:
         """Name of the key that seals, in hex; safe to show."""
         return self._active_id.hex()
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Names of all keys that open, in hex."""
+        return frozenset(key_id.hex() for key_id in self._ciphers)
+
+    def refresh(self) -> None:
+        """Take over master keys that were changed since; what was given earlier still opens."""
+        keys = self._changed() if self._changed is not None else None
+        if keys is not None:
+            self._take(keys)
+
     def seal(self, plain: bytes, *, aad: bytes) -> bytes:
         """Encrypt and bind to `aad` (what the bytes are for), so that an envelope cannot be moved elsewhere."""
+        self.refresh()
         nonce = os.urandom(_NONCE_LENGTH)
         header = bytes([_VERSION]) + self._active_id + nonce
         return header + self._ciphers[self._active_id].encrypt(nonce, plain, _bound(header, aad))
@@ -155,6 +174,8 @@ class SecretBox:
             raise SecretBoxError("This is not an envelope of version 1.")
         header = envelope[:_HEADER_LENGTH]
         key_id = header[1 : 1 + _KEY_ID_LENGTH]
+        if key_id not in self._ciphers:
+            self.refresh()
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise SecretBoxError(f"The envelope was sealed under master key {key_id.hex()}, which is not configured.")
@@ -167,12 +188,37 @@ class SecretBox:
         """Whether an envelope is under an older key than the active one."""
         return envelope[1 : 1 + _KEY_ID_LENGTH] != self._active_id
 
-    def derive(self, purpose: str) -> bytes:
-        """Return 32 bytes that belong to the active master key and the purpose, for example "api-key-pepper".
+    def reseal(self, envelope: bytes, *, aad: bytes) -> bytes:
+        """Return the same under the active key.
 
-        Rotating the master key changes them: what was hashed under the old bytes must be kept or hashed anew.
+        Raises:
+            SecretBoxError: see `open`.
         """
-        return _hkdf(self._master_key, f"derive/{purpose}")
+        return self.seal(self.open(envelope, aad=aad), aad=aad)
+
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes that belong to the purpose, for example "api-key-pepper", and to the oldest of the keys that
+        were given at the start: while a rotation lasts they are those of before.
+        """
+        return _hkdf(self._oldest, f"derive/{purpose}")
+
+    def _take(self, keys: Sequence[bytes]) -> None:
+        for key in keys:
+            if len(key) != MASTER_KEY_LENGTH:
+                raise SecretBoxError(f"A master key has {MASTER_KEY_LENGTH} bytes, this one has {len(key)}.")
+        # those of before stay: requests that are under way carry envelopes of theirs
+        self._ciphers.update({_key_id(key): AESGCM(_hkdf(key, "envelope")) for key in keys})
+        self._active_id = _key_id(keys[0])
+
+
+def key_id_of(master_key: bytes) -> str:
+    """Return the name of a master key, in hex; safe to show."""
+    return _key_id(master_key).hex()
+
+
+def key_id_in(envelope: bytes) -> str:
+    """Return the name of the master key that an envelope is sealed under, in hex."""
+    return envelope[1 : 1 + _KEY_ID_LENGTH].hex()
 
 
 def _bound(header: bytes, aad: bytes) -> bytes:

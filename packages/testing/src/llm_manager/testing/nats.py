@@ -29,18 +29,24 @@ class NatsServer:
 
     Args:
         token: the shared secret that clients must show; None for none.
+        authorization: a whole block of that name in its place, with users; empty for none.
         max_payload: the server's limit of a message in bytes; None for its default of 1 MiB.
         certificate: a file with a certificate and its key, with which it speaks TLS only; None for none.
     """
 
     def __init__(
-        self, *, token: str | None = None, max_payload: int | None = None, certificate: Path | None = None
+        self,
+        *,
+        token: str | None = None,
+        authorization: str = "",
+        max_payload: int | None = None,
+        certificate: Path | None = None,
     ) -> None:
-        self._token = token
+        self._authorization = f'authorization {{ token: "{token}" }}' if token is not None else authorization
         self._certificate = certificate
         self._max_payload = max_payload
         # A server with settings of its own cannot be somebody else's.
-        is_plain = token is None and max_payload is None and certificate is None
+        is_plain = not self._authorization and max_payload is None and certificate is None
         self._external_url = os.environ.get(URL_VARIABLE) if is_plain else None
         self._folder: Path | None = None
         self._port = 0
@@ -101,8 +107,8 @@ class NatsServer:
 
     def _write_configuration(self, folder: Path) -> None:
         lines = [f'listen: "127.0.0.1:{self._port}"', f'jetstream {{ store_dir: "{folder / "jetstream"}" }}']
-        if self._token is not None:
-            lines.append(f'authorization {{ token: "{self._token}" }}')
+        if self._authorization:
+            lines.append(self._authorization)
         if self._max_payload is not None:
             lines.append(f"max_payload: {self._max_payload}")
         if self._certificate is not None:

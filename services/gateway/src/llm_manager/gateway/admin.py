@@ -23,7 +23,9 @@ from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import alias_record, app_record, configuration_record, override_record
 from llm_manager.gateway.configurations import endpoints as configurations
 from llm_manager.gateway.configurations.service import CONFIGURATIONS, ConfigurationService
+from llm_manager.gateway.http.bounded import REFUSALS
 from llm_manager.gateway.inference.client import WorkerClient
+from llm_manager.gateway.ingress.responses.store import SEALED as RESPONSES_SEALED
 from llm_manager.gateway.keys import endpoints as keys
 from llm_manager.gateway.keys.door import KeyDoor
 from llm_manager.gateway.keys.service import KEYS, KeyService
@@ -33,15 +35,21 @@ from llm_manager.gateway.providers import connection_endpoints as connections
 from llm_manager.gateway.providers import endpoints as providers
 from llm_manager.gateway.providers.connections import ProviderConnections
 from llm_manager.gateway.providers.service import PROVIDERS, ProviderService
+from llm_manager.gateway.providers.store import SEALED as PROVIDERS_SEALED
 from llm_manager.gateway.providers.store import ProviderStore
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import ResourceStore
+from llm_manager.gateway.secrets import endpoints as secrets
+from llm_manager.gateway.secrets.rules import HashSecrets, Purpose
+from llm_manager.gateway.secrets.sealed import HASH_SECRETS
+from llm_manager.gateway.secrets.service import SECRETS, SecretRotation
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.users import people_endpoints as users
 from llm_manager.gateway.users import session_endpoints as sessions
 from llm_manager.gateway.users.checks import PasswordChecks
-from llm_manager.gateway.users.doors import MARK_PURPOSE, Doors
+from llm_manager.gateway.users.doors import Doors
 from llm_manager.gateway.users.people import USERS, UserService
+from llm_manager.gateway.users.refusals import Refusals, RefusedRequests
 from llm_manager.gateway.users.service import AdminDoor
 from llm_manager.gateway.users.session_store import SessionStore
 from llm_manager.gateway.users.sessions import Sessions
@@ -59,7 +67,7 @@ ADMIN_ROUTERS = (
         providers.router,
         connections.router,
     ),
-    *(users.router, sessions.router, audit.router, permissions.router, permissions.roles_router),
+    *(users.router, sessions.router, audit.router, secrets.router, permissions.router, permissions.roles_router),
 )
 
 
@@ -73,7 +81,7 @@ class ControlPlane:
     bootstrap: Bootstrap
     facts: Mapping[str, Facts]
     environ: Mapping[str, str]
-    pepper: bytes
+    hashes: HashSecrets
     client: WorkerClient
     models: ModelDirectory
 
@@ -82,7 +90,10 @@ def build_admin(app: FastAPI, settings: GatewaySettings, plane: ControlPlane) ->
     """Give the endpoints their services; return the sessions, which are purged while the gateway runs."""
     trail = AuditStore(plane.database)
     audit.AUDIT.put(app, Audit(trail))
+    REFUSALS.put(app, RefusedRequests(Refusals(plane.database, trail)))
     _put_resources(app, plane, trail)
+    sealed = (HASH_SECRETS, PROVIDERS_SEALED, RESPONSES_SEALED)
+    SECRETS.put(app, SecretRotation(plane.database, plane.box, plane.catalogue, tables=sealed, trail=trail))
     _put_providers(app, plane, trail)
     return _put_people(app, settings, plane, trail)
 
@@ -95,7 +106,9 @@ def _put_resources(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None
     )
     aliases.ALIASES.put(app, AliasService(ResourceStore(database, trail, ALIASES), catalogue, alias_record))
     overrides.OVERRIDES.put(app, OverrideService(ResourceStore(database, trail, OVERRIDES), catalogue, override_record))
-    keys.KEYS.put(app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=plane.pepper))
+    keys.KEYS.put(
+        app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=plane.hashes[Purpose.API_KEY])
+    )
 
 
 def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None:
@@ -116,10 +129,9 @@ def _put_people(app: FastAPI, settings: GatewaySettings, plane: ControlPlane, en
     trail, checks, password = LogInTrail(plane.database, entries), PasswordChecks(), settings.admin_password
     door = AdminDoor(plane.database, trail=trail, checks=checks, password=password.reveal() if password else None)
     store = SessionStore(plane.database, trail)
-    people = Sessions(store, door, plane.box)
-    DOOR.put(
-        app, Doors(door, people, KeyDoor(plane.catalogue, pepper=plane.pepper), mark_key=plane.box.derive(MARK_PURPOSE))
-    )
+    people = Sessions(store, door, plane.hashes)
+    programs = KeyDoor(plane.catalogue, pepper=plane.hashes[Purpose.API_KEY])
+    DOOR.put(app, Doors(door, people, programs, mark_key=plane.hashes[Purpose.IDEMPOTENCY]))
     users.SESSIONS.put(app, people)
     users.USERS.put(app, UserService(ResourceStore(plane.database, entries, USERS), store, door, checks))
     return people

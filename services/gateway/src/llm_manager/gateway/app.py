@@ -35,10 +35,11 @@ from llm_manager.gateway.ingress.responses.store import ResponseStore
 from llm_manager.gateway.ingress.routers import ERROR_RULES, OPENAI_ROUTERS, ROUTERS
 from llm_manager.gateway.ingress.routing import LeanRoute
 from llm_manager.gateway.ingress.rpc import SERVICE_NAME, InferenceRpc
-from llm_manager.gateway.keys.rules import PEPPER_PURPOSE, KnownCallers
+from llm_manager.gateway.keys.rules import KnownCallers
 from llm_manager.gateway.parts import PARTS, Limits, Parts
 from llm_manager.gateway.probing.service import Prober
 from llm_manager.gateway.probing.store import ProfileStore
+from llm_manager.gateway.secrets.rules import Purpose, opened
 from llm_manager.gateway.server import serving
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.usage import endpoints as usage
@@ -50,7 +51,6 @@ from llm_manager.kit.bus.requests import Requester
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.rpc import channel
 from llm_manager.kit.rpc import server as rpc_server
-from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.service import Ops, run_from_environment, run_once_from_environment
 from llm_manager.kit.sql import open_database
 from llm_manager.kit.sql_migrations import migrate
@@ -195,15 +195,16 @@ async def _build(
     environ: Mapping[str, str],
     silence_seconds: float,
 ) -> Parts:
-    box, facts = SecretBox(settings.master_key_bytes()), settings.known_facts()
-    pepper = box.derive(PEPPER_PURPOSE)
+    box, facts = settings.secret_box(), settings.known_facts()
     token = settings.nats_token.reveal() if settings.nats_token else None
-    bus = await stack.enter_async_context(connect(settings.nats_url, name="gateway", token=token, on_lost=ops.fail))
+    opening = connect(settings.nats_url, name="gateway", user=settings.nats_user, token=token, on_lost=ops.fail)
+    bus = await stack.enter_async_context(opening)
     await ensure_streams(bus)
     database = await stack.enter_async_context(open_database(settings.database_url))
-    bootstrap = Bootstrap(settings, database, box, facts, environ, pepper)
+    bootstrap = Bootstrap(settings, database, box, facts, environ)
     catalogue = Catalogue(bus, database, prepare=bootstrap.run)
     await stack.enter_async_context(catalogue.following())
+    hashes = opened(box, {name: record.envelope for name, record in catalogue.snapshot.hash_secrets.items()})
     client = WorkerClient(await stack.enter_async_context(Requester(bus, silence_seconds=silence_seconds)))
     lost = LostAttempts(bus)
     ops.add_check("bus", lambda: None if bus.state is BusState.CONNECTED else f"NATS is {bus.state}")
@@ -213,7 +214,7 @@ async def _build(
         inference=Inference(client, InferenceEvents(bus), lost, facts=facts.get),
         models=ModelDirectory(catalogue, client, facts=facts.get),
         limits=Limits(settings.max_body_bytes, settings.heartbeat_seconds, settings.request_timeout_seconds),
-        known_callers=KnownCallers(pepper=pepper),
+        known_callers=KnownCallers(pepper=hashes[Purpose.API_KEY]),
     )
     PARTS.put(app, parts)
     people = build_admin(
@@ -226,7 +227,7 @@ async def _build(
             bootstrap=bootstrap,
             facts=facts,
             environ=environ,
-            pepper=pepper,
+            hashes=hashes,
             client=client,
             models=parts.models,
         ),

@@ -14,6 +14,8 @@ from llm_manager.core.facts import Facts
 from llm_manager.core.ids import hash_api_key, parse_api_key
 from llm_manager.gateway.catalogue.environment import Wanted, local_addresses, wanted
 from llm_manager.gateway.catalogue.store import EnvironmentStore, ensure_app, ensure_bootstrap_key, kept_by_environment
+from llm_manager.gateway.secrets.rules import Purpose
+from llm_manager.gateway.secrets.store import ensure_hash_secrets
 from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.users.store import ensure_admin
 from llm_manager.kit.secrets import SecretBox
@@ -39,13 +41,13 @@ class Bootstrap:
     box: SecretBox
     facts: Mapping[str, Facts]
     environ: Mapping[str, str]
-    pepper: bytes
 
     async def run(self) -> None:
         """Migrate, then make app, key, admin and the environment's providers.
 
         Raises:
             StoreUnavailable: the database does not answer.
+            SettingsError: the database was sealed under another master key.
         """
         await migrate(self.settings.database_url, MIGRATIONS)
         asked = await self.asked()
@@ -72,9 +74,10 @@ class Bootstrap:
     async def _apply(self, asked: Wanted) -> None:
         secret = self.settings.bootstrap_api_key
         key = parse_api_key(secret.reveal()) if secret else None
-        key_hash = hash_api_key(key.token, pepper=self.pepper) if key else ""
         password = self.settings.admin_password
         async with self.database.session() as session:
+            hashes = await ensure_hash_secrets(session, self.box)
+            key_hash = hash_api_key(key.token, pepper=hashes[Purpose.API_KEY]) if key else ""
             app = await ensure_app(session)
             await ensure_bootstrap_key(session, app, key, key_hash=key_hash)
             await ensure_admin(session, password.reveal() if password else None)

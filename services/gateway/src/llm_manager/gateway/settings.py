@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -11,16 +9,17 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts, FactsError, load_facts
 from llm_manager.core.ids import parse_api_key
 from llm_manager.gateway.http.cors import WrongOrigin, parse_origins
+from llm_manager.gateway.users.passwords import check_password
+from llm_manager.kit.master_keys import MasterKeySettings
 from llm_manager.kit.secrets import Secret
-from llm_manager.kit.settings import ServiceSettings, SettingsError
-
-_MASTER_KEY_BYTES = 32
+from llm_manager.kit.settings import SettingsError, Token
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(MasterKeySettings):
     """Prefix LLM_MANAGER_GATEWAY_."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
@@ -34,10 +33,7 @@ class GatewaySettings(ServiceSettings):
         ..., description="Control-plane database: sqlite+aiosqlite:///path or postgresql+asyncpg://…"
     )
     usage_address: str = Field("", description="host:port of the usage service's gRPC; empty switches reports off.")
-    rpc_token: Secret | None = Field(None, description="Token that the services show each other over gRPC.")
-    master_key: Secret = Field(
-        ..., description="32 bytes in base64url; seals provider credentials, root of the hashes of API keys."
-    )
+    rpc_token: Token = Field(None, description="Token that the services show each other over gRPC.")
     bootstrap_api_key: Secret | None = Field(None, description="API key that exists from the start, for app default.")
     admin_password: Secret | None = Field(None, description="Password of the user admin; empty switches it off.")
     max_body_bytes: int = Field(33_554_432, ge=1024, description="Largest request body.")
@@ -77,27 +73,13 @@ class GatewaySettings(ServiceSettings):
         except WrongOrigin as error:
             raise SettingsError(f"LLM_MANAGER_GATEWAY_CORS_ORIGINS: {error}") from error
 
-    def master_key_bytes(self) -> bytes:
-        """Return the master key.
-
-        Raises:
-            SettingsError: it is not 32 bytes in base64url.
-        """
-        text = self.master_key.reveal()
-        try:
-            key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if len(key) != _MASTER_KEY_BYTES:
-            raise SettingsError(
-                "LLM_MANAGER_GATEWAY_MASTER_KEY is not 32 bytes in base64url; make one with "
-                "`python -c 'import os, base64; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'`."
-            )
-        return key
-
     def check(self) -> None:
         """Raise SettingsError when a secret or an origin has the wrong form, before anything is started."""
-        self.master_key_bytes()
+        try:
+            if self.admin_password:
+                check_password(self.admin_password.reveal(), name="admin")
+        except InvalidRequest as error:
+            raise SettingsError(f"LLM_MANAGER_GATEWAY_ADMIN_PASSWORD: {error.message}") from error
         self.allowed_origins()
         if self.bootstrap_api_key and parse_api_key(self.bootstrap_api_key.reveal()) is None:
             raise SettingsError(

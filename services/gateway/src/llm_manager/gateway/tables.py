@@ -185,6 +185,16 @@ class Override(Table):
     __table_args__ = (UniqueConstraint("app_id", "name", name="uq_overrides_app_id_name"),)
 
 
+class HashSecret(Table):
+    """What hashes are keyed by, sealed: the hashes of API keys and sessions outlive a master key. `name` is a
+    `secrets.rules.Purpose`.
+    """
+
+    __tablename__ = "hash_secrets"
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class IdempotentCreate(Base):
     """What a request with an Idempotency-Key made; forgotten after a day. `id` and `request` are keyed hashes."""
 

@@ -13,11 +13,10 @@ import structlog
 
 from llm_manager.kit.bus.connection import BusState, connect
 from llm_manager.kit.bus.kv import watch
-from llm_manager.kit.bus.names import BUCKET_CONFIG, KEY_PRICE_BOOK, infer_subject
+from llm_manager.kit.bus.names import BUCKET_CONFIG, KEY_PRICE_BOOK, QUEUE_WORKERS, infer_subject
 from llm_manager.kit.bus.responder import Responder
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.ops import Ops
-from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.service import run_from_environment
 from llm_manager.providers.client import HttpClient
 from llm_manager.providers.consumer import Consumer
@@ -28,7 +27,7 @@ from llm_manager.providers.recorder import Recorder
 from llm_manager.providers.service import Inference
 from llm_manager.providers.settings import ProvidersSettings
 
-QUEUE = "providers"
+QUEUE = QUEUE_WORKERS
 # Settlement of what is cancelled at the end of a drain must fit into the grace period too.
 _SETTLEMENT_SECONDS = 5.0
 
@@ -51,7 +50,9 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
     token = settings.nats_token.reveal() if settings.nats_token else None
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(
-            connect(settings.nats_url, name=f"providers {worker_id}", token=token, on_lost=ops.fail)
+            connect(
+                settings.nats_url, name=f"providers {worker_id}", user=settings.nats_user, token=token, on_lost=ops.fail
+            )
         )
         await ensure_streams(bus)
         await stack.enter_async_context(watch(bus, BUCKET_CONFIG, prices.on_change, keys=KEY_PRICE_BOOK))
@@ -60,7 +61,7 @@ async def lifespan(settings: ProvidersSettings, ops: Ops) -> AsyncGenerator[None
         inference = Inference(
             facts,
             {"http": client, "echo": EchoUpstream(known["echo"])},
-            Credentials(SecretBox(settings.master_key_bytes())),
+            Credentials(settings.secret_box()),
         )
         await stack.enter_async_context(
             Responder(

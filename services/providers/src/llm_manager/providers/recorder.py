@@ -21,6 +21,7 @@ from llm_manager.providers.metrics import EVENTS_INCOMPLETE, EVENTS_LOST, EVENTS
 # Inside the five seconds that a cancelled handler has, and below the seven of silence after which a worker is lost.
 _DEADLINE_SECONDS = 4.0
 _RETRY_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5
 _LAST_TRY_SECONDS = 3.0
 _MAX_WAITING = 100_000
 _LEAST_CHARACTERS = 128
@@ -155,5 +156,7 @@ class Recorder:
                 if await self._store(self._waiting[0], _RETRY_SECONDS):
                     self._waiting.popleft()
                 else:
+                    # a bus that refuses says so at once, not after the deadline
+                    await asyncio.sleep(_PAUSE_SECONDS)
                     await self._bus.wait_connected(_RETRY_SECONDS)
             self._has_work.clear()

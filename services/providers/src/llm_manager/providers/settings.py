@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -12,20 +10,19 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from llm_manager.core.facts import Facts, FactsError, load_facts
+from llm_manager.kit.master_keys import MasterKeySettings
 from llm_manager.kit.outbound import Networks
-from llm_manager.kit.secrets import Secret
-from llm_manager.kit.settings import ServiceSettings, SettingsError
+from llm_manager.kit.settings import SettingsError
 
 ALL = "all"
 
 
-class ProvidersSettings(ServiceSettings):
+class ProvidersSettings(MasterKeySettings):
     """What the workers can be told."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(env_prefix="LLM_MANAGER_PROVIDERS_")
 
     kinds: str = Field(ALL, description="Provider kinds to serve, separated by commas; all for every kind known.")
-    master_key: Secret = Field(description="The platform's master key, 32 bytes in base64url; opens credentials.")
     max_in_flight: int = Field(1000, ge=1, description="Attempts at the same time; more are refused.")
 
     facts_dir: Path | None = Field(
@@ -36,12 +33,6 @@ class ProvidersSettings(ServiceSettings):
         description="Networks, separated by commas, that providers may lead to although they are not public and the "
         "base URL was not given by whoever runs the platform, for example 10.0.0.0/8; empty: none.",
     )
-
-    @field_validator("master_key")
-    @classmethod
-    def _is_a_key(cls, value: Secret) -> Secret:
-        _decoded(value)
-        return value
 
     @field_validator("private_networks")
     @classmethod
@@ -64,10 +55,6 @@ class ProvidersSettings(ServiceSettings):
         except FactsError as error:
             raise SettingsError(str(error)) from error
 
-    def master_key_bytes(self) -> bytes:
-        """Return the 32 bytes."""
-        return _decoded(self.master_key)
-
     def chosen(self, known: Mapping[str, Facts]) -> dict[str, Facts]:
         """Return the facts of the kinds to serve; those that have a worker of their own are left to it.
 
@@ -85,13 +72,3 @@ class ProvidersSettings(ServiceSettings):
                 f"known are {', '.join(known)}, or {ALL}."
             )
         return {name: known[name] for name in names}
-
-
-def _decoded(value: Secret) -> bytes:
-    try:
-        key = base64.urlsafe_b64decode(value.reveal() + "=" * (-len(value.reveal()) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("is not base64url") from error
-    if len(key) != 32:
-        raise ValueError(f"must be 32 bytes in base64url, is {len(key)} bytes")
-    return key

@@ -13,7 +13,7 @@ from llm_manager.core.prices import PriceBook
 from llm_manager.kit import rpc
 from llm_manager.kit.bus.connection import Bus, BusState, connect
 from llm_manager.kit.bus.consumer import DurableConsumer
-from llm_manager.kit.bus.names import STREAM_USAGE
+from llm_manager.kit.bus.names import CONSUMER_LEDGER, STREAM_USAGE
 from llm_manager.kit.bus.streams import ensure_streams
 from llm_manager.kit.clickhouse import ClickHouse
 from llm_manager.kit.clickhouse_client import give_back_startup_pages
@@ -34,7 +34,7 @@ from llm_manager.usage.statistics.store import StatisticsStore
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-DURABLE = "ledger"
+DURABLE = CONSUMER_LEDGER
 # A batch of a process that was killed comes back after so long; a batch at work keeps its own however long it takes.
 _ACK_WAIT_SECONDS = 5.0
 
@@ -69,7 +69,8 @@ async def lifespan(settings: UsageSettings, ops: Ops) -> AsyncGenerator[None]:
         # Two clients share the engine, so that a slow question does not hold up the ledger.
         writer, reader = await _open_clickhouse(settings, stack)
         token = settings.nats_token.reveal() if settings.nats_token is not None else None
-        bus = await stack.enter_async_context(connect(settings.nats_url, name="usage", token=token, on_lost=ops.fail))
+        opening = connect(settings.nats_url, name="usage", user=settings.nats_user, token=token, on_lost=ops.fail)
+        bus = await stack.enter_async_context(opening)
         ops.add_check("bus", partial(_why_bus_not_ready, bus))
         await ensure_streams(bus, usage_bytes=settings.stream_bytes)
         await stack.enter_async_context(published(bus, book))

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from llm_manager.kit.bus.streams import USAGE_BYTES
 from llm_manager.kit.secrets import Secret
-from llm_manager.kit.settings import ServiceSettings
+from llm_manager.kit.settings import ServiceSettings, Token
 
 
 class UsageSettings(ServiceSettings):
@@ -20,7 +20,7 @@ class UsageSettings(ServiceSettings):
 
     grpc_host: str = Field("127.0.0.1", description="Address on which UsageService answers.")
     grpc_port: int = Field(0, ge=0, le=65535, description="Port of the same; 0 takes a free one, which the log names.")
-    rpc_token: Secret | None = Field(None, description="Token that callers of UsageService must show.")
+    rpc_token: Token = Field(None, description="Token that callers of UsageService must show.")
     clickhouse_dsn: Secret = Field(
         description="The ledger's database: chdb:///folder inside this process, or clickhouse://user:password@host:8123/.",
     )

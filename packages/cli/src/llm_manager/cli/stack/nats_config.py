@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from llm_manager.kit.bus.permissions import authorization
 
 # The same on one machine as NATS' default in a cluster; larger messages travel by claim check.
 MAX_PAYLOAD_BYTES = 1_048_576
 MAX_STORE_BYTES = 64 * 1024**3
 
 
-def render(*, port: int, token: str, store: Path) -> str:
-    """Return the configuration; it holds the token, so the file must be private."""
+def render(*, port: int, passwords: Mapping[str, str], store: Path) -> str:
+    """Return the configuration; it holds the passwords of the users of the bus, so the file must be private."""
     return f"""\
 # Written by `llm-manager up` at every start; changes are overwritten.
 server_name: "llm-manager"
@@ -20,7 +23,7 @@ max_payload: {MAX_PAYLOAD_BYTES}
 # could take are refused at once instead of waiting for it (default: four minutes).
 ping_interval: "2s"
 ping_max: 2
-authorization {{ token: "{token}" }}
+{authorization(passwords)}
 jetstream {{
   store_dir: "{store}"
   # Streams have bounds of their own (kit/bus/streams.py). Without this the server refuses them where three quarters of

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llm_manager.cli.data_dir import DataDir, write_private
 from llm_manager.cli.exit_codes import CommandError, ExitCode
+from llm_manager.kit.bus.permissions import PERMISSIONS
 
 from . import damage, lifeline, nats_config
 from .child import ChildSpec
@@ -143,7 +144,8 @@ def _nats(wiring: Wiring) -> ChildSpec:
         )
     data, port, environ = wiring.data, wiring.ports.nats, wiring.environ
     config = data.run / "nats.conf"
-    write_private(config, nats_config.render(port=port, token=data.read_secret("nats-token"), store=data.nats))
+    passwords = {user: data.read_secret(f"nats-{user}") for user in PERMISSIONS}
+    write_private(config, nats_config.render(port=port, passwords=passwords, store=data.nats))
     return ChildSpec(
         name=NATS,
         command=(str(program), "-c", str(config)),
@@ -197,7 +199,8 @@ def _environment(name: str, wiring: Wiring) -> dict[str, str]:
     env = {key: value for key, value in environ.items() if _is_for(key, name) and key not in _WIRED_KEYS[name]}
     env |= {
         f"{prefix}NATS_URL": f"nats://127.0.0.1:{ports.nats}",
-        f"{prefix}NATS_TOKEN_FILE": str(wiring.data.secret_file("nats-token")),
+        f"{prefix}NATS_USER": name,
+        f"{prefix}NATS_TOKEN_FILE": str(wiring.data.secret_file(f"nats-{name}")),
         f"{prefix}OPS_HOST": "127.0.0.1",
         f"{prefix}OPS_PORT": str(ports.ops[name]),
     }
@@ -264,7 +267,16 @@ def _prefix(name: str) -> str:
 _WIRED_KEYS = {
     name: {
         f"{_prefix(name)}{key}"
-        for key in ("NATS_URL", "NATS_TOKEN", "NATS_TOKEN_FILE", "OPS_HOST", "OPS_PORT", "PORT", "GRPC_PORT")
+        for key in (
+            "NATS_URL",
+            "NATS_USER",
+            "NATS_TOKEN",
+            "NATS_TOKEN_FILE",
+            "OPS_HOST",
+            "OPS_PORT",
+            "PORT",
+            "GRPC_PORT",
+        )
     }
     | {"LLM_MANAGER_GATEWAY_USAGE_ADDRESS"}
     for name in SERVICES

@@ -21,7 +21,7 @@ _DIGEST_BYTES = 16
 
 def digests(data: DataDir, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the digest of every variable that may mean something to the stack."""
-    key = hashlib.sha256(data.read_secret("nats-token").encode()).digest()
+    key = hashlib.sha256(data.read_secret("rpc-token").encode()).digest()
     return {
         name: hashlib.blake2b(
             environ[name].encode(errors="surrogateescape"), key=key, digest_size=_DIGEST_BYTES

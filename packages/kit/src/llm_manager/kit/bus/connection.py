@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from llm_manager.core.errors import BodyTooLarge, BusUnavailable
 from llm_manager.kit.bus.lean import LeanClient
 from llm_manager.kit.bus.message import write_headers
+from llm_manager.kit.bus.names import inbox_prefix
 from llm_manager.kit.bus.replies import Replies
 from llm_manager.kit.bus.transport import OnMessage
 
@@ -187,7 +188,7 @@ class _Watch:
         self.is_closing = False
         self.last_error: Exception | None = None
         self.refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._shown_url = shown_url
+        self.shown_url = shown_url
         self._on_lost = on_lost
 
     async def error(self, error: Exception) -> None:
@@ -197,34 +198,38 @@ class _Watch:
         if isinstance(error, errors.SlowConsumerError):
             log.warning("bus_message_dropped", subject=error.subject)
         else:
+            # what the server does not permit is logged where it is read (refusals.py)
             log.debug("bus_error", error=str(error), error_type=type(error).__name__)
 
     async def disconnected(self) -> None:
         if self.bus is not None:
             self.bus.note_disconnected()
             if not self.is_closing:
-                log.warning("bus_disconnected", url=self._shown_url)
+                log.warning("bus_disconnected", url=self.shown_url)
 
     async def reconnected(self) -> None:
         if self.bus is not None:
-            log.info("bus_reconnected", url=self._shown_url)
+            log.info("bus_reconnected", url=self.shown_url)
             self.bus.note_reconnected()
 
     async def closed(self) -> None:
         # The library closes for good on protocol errors (a payload above the limit, a revoked token).
         if not self.is_closing:
             error = self._client.last_error or self.last_error or errors.ConnectionClosedError()
-            log.error("bus_closed", url=self._shown_url, error=str(error))
+            log.error("bus_closed", url=self.shown_url, error=str(error))
             if self._on_lost is not None:
                 self._on_lost(error)
 
 
-async def _open(client: Client, servers: list[str], watch: _Watch, *, name: str, token: str | None) -> None:
+async def _open(client: Client, servers: list[str], watch: _Watch, *, name: str, user: str, token: str | None) -> None:
     opening = asyncio.ensure_future(
         client.connect(
             servers=servers,
             name=name,
-            token=token,
+            token=None if user else token,
+            user=user or None,
+            password=(token or "") if user else None,
+            inbox_prefix=inbox_prefix(user),
             error_cb=watch.error,
             disconnected_cb=watch.disconnected,
             reconnected_cb=watch.reconnected,
@@ -246,7 +251,10 @@ async def _open(client: Client, servers: list[str], watch: _Watch, *, name: str,
             opening.cancel()
             await asyncio.wait({opening})
     if watch.refused.done():
-        raise BusUnavailable(f"NATS at {_without_secrets(servers)} refused the token; check NATS_TOKEN on both sides.")
+        what, where = (
+            (f"user {user!r} with this token", "NATS_USER and NATS_TOKEN") if user else ("token", "NATS_TOKEN")
+        )
+        raise BusUnavailable(f"NATS at {_without_secrets(servers)} refused the {what}; check {where} on both sides.")
     raise BusUnavailable(
         f"NATS at {_without_secrets(servers)} did not answer within {FIRST_CONNECT_SECONDS:g} s "
         f"({watch.last_error}); start it, or correct NATS_URL."
@@ -266,9 +274,26 @@ def _servers(url: str) -> list[str]:
     return servers
 
 
+async def _check_inbox(client: LeanClient, watch: _Watch) -> None:
+    """Without its inboxes nothing would ever be answered: better said at the start than waited for each time."""
+    with suppress(errors.Error, TimeoutError):
+        # a server that is gone again comes back, or `on_lost` is told
+        await client.flush()
+    if client.refusals.refused_subscription is not None:
+        raise BusUnavailable(
+            f"NATS at {watch.shown_url} does not let this user subscribe to {client.refusals.refused_subscription!r}; "
+            "check NATS_USER, and the server's permissions against docs/reference/nats.md."
+        )
+
+
 @asynccontextmanager
 async def connect(
-    url: str, *, name: str, token: str | None = None, on_lost: Callable[[Exception], None] | None = None
+    url: str,
+    *,
+    name: str,
+    user: str = "",
+    token: str | None = None,
+    on_lost: Callable[[Exception], None] | None = None,
 ) -> AsyncGenerator[Bus]:
     """Connect, and close on exit after what was published has left.
 
@@ -277,18 +302,20 @@ async def connect(
     Args:
         url: one address, or several of a cluster separated by commas.
         name: shown in the server's monitoring.
-        token: the shared secret of the bus; None when the server wants none.
+        user: a user of the bus, whose inboxes begin with `_INBOX.<user>`; empty for a bus without users.
+        token: the user's password, or the shared secret of a bus without users; None when the server wants none.
         on_lost: called once if the library gives the connection up for good; the process should end then.
     Raises:
-        BusUnavailable: no server answered in time, or it refused the token.
+        BusUnavailable: no server answered in time, it refused the token, or the user may not read its own inboxes.
     """
     servers = _servers(url)
     client = LeanClient()
     watch = _Watch(client, _without_secrets(servers), on_lost)
     try:
-        await _open(client, servers, watch, name=name, token=token)
+        await _open(client, servers, watch, name=name, user=user, token=token)
         watch.bus = Bus(client)
         await watch.bus.replies.open()
+        await _check_inbox(client, watch)
         watch.bus.note_connected()
         yield watch.bus
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NoReturn
@@ -119,6 +120,8 @@ class _Watch:
     async def _consumer(self) -> api.ConsumerInfo:
         """Make a consumer of the current values and all later ones; the server forgets it when nobody asks it."""
         config = api.ConsumerConfig(
+            # with a name the filter is a part of the request's subject, so that the server can judge who follows what
+            name=secrets.token_hex(16),
             deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
             ack_policy=api.AckPolicy.NONE,
             filter_subject=self._prefix + self._keys,

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from llm_manager.kit.bus.message import Message, publication, write_headers
+from llm_manager.kit.bus.refusals import NotPermittedError, Refusals
 from llm_manager.kit.bus.transport import LaneTransport, OnMessage
 
 # pyright: reportPrivateUsage=false
@@ -43,7 +44,11 @@ class LeanClient(Client):
         self._written_at = 0.0
         self._is_lingering = False
         self._lane: dict[bytes, OnMessage] = {}
-        self._socket = self._transport = LaneTransport(self._lane)
+        self.refusals = Refusals()
+        self.refusals.listen(self._on_refusal)
+        # the requests of nats-py that wait for their replies, by their scopes
+        self._asked: dict[asyncio.Timeout, str] = {}
+        self._socket = self._transport = LaneTransport(self._lane, self.refusals.take)
 
     async def listen(self, subject: str, on_message: OnMessage, *, queue: str = "") -> Subscription:
         """Call `on_message` for every message, where it is read from the socket: it must not block."""
@@ -130,6 +135,42 @@ class LeanClient(Client):
             self._pending.clear()
             self._pending_data_size = 0
         await super().close()
+
+    def inbox_for(self, purpose: str) -> str:
+        """Return a new inbox below one that is named for what comes in, so that others may be let write there only."""
+        prefix, _, unique = self.new_inbox().rpartition(".")
+        return f"{prefix}.{purpose}.{unique}"
+
+    async def request(  # pyright: ignore[reportIncompatibleMethodOverride]  # nobody gives the last two by position
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109
+        *,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """As nats-py's, and ends at once where the server says that it does not let this user publish.
+
+        Raises:
+            NotPermittedError: that.
+        """
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._asked[scope] = subject
+                return await super().request(subject, payload, timeout, old_style, headers)
+        except TimeoutError as error:
+            if scope.expired():
+                raise NotPermittedError(subject) from error
+            raise
+        finally:
+            self._asked.pop(scope, None)
+
+    def _on_refusal(self, subject: str) -> None:
+        for scope, asked in list(self._asked.items()):
+            if asked == subject and not scope.expired():
+                scope.reschedule(self._loop.time())
 
     # in place of nats-py's own
 

@@ -17,8 +17,16 @@ STATUS: Final = "Status"
 NO_RESPONDERS: Final = "503"
 MESSAGE_ID: Final = "Nats-Msg-Id"
 
+# Below a user's inboxes: what workers write of their answers, and what callers answer to a worker's probes.
+ANSWERS: Final = "answers"
+PROBES: Final = "probes"
+# The queue group of workers.
+QUEUE_WORKERS: Final = "providers"
+
 STREAM_USAGE: Final = "USAGE"
 STREAM_EVENTS: Final = "EVENTS"
+# The consumer of the stream USAGE that fills the ledger.
+CONSUMER_LEDGER: Final = "ledger"
 BUCKET_CONFIG: Final = "config"
 BUCKET_CLAIMS: Final = "claims"
 # The key of the bucket `config` that holds the price book, as `core.prices.PriceBook.to_json` writes it.
@@ -33,6 +41,11 @@ SUBJECTS_EVENTS: Final = "llm.v1.event.>"
 EVENT_STARTED: Final = "llm.v1.event.inference.started"
 EVENT_COMPLETED: Final = "llm.v1.event.inference.completed"
 _NO_TOKEN: Final = {ord(character): "_" for character in " .*>\t\r\n"}
+
+
+def inbox_prefix(user: str) -> str:
+    """Return what all inboxes of a user begin with."""
+    return f"_INBOX.{user}" if user else "_INBOX"
 
 
 def infer_subject(kind: str) -> str:

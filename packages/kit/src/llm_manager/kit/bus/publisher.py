@@ -14,6 +14,7 @@ from llm_manager.core.errors import BodyTooLarge, BusUnavailable, InternalError
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import MESSAGE_ID, NO_RESPONDERS, STATUS
+from llm_manager.kit.bus.refusals import NotPermittedError
 
 # An answer takes milliseconds; when the server dies it never comes, and a retry is folded if it was stored after all.
 _ATTEMPT_SECONDS = 1.0
@@ -35,7 +36,7 @@ async def publish_durable(
     Retries are folded by `message_id` within the stream's dedupe window, so a message is stored once.
 
     Raises:
-        BusUnavailable: not stored within `deadline_seconds`, as far as is known.
+        BusUnavailable: not stored within `deadline_seconds`, as far as is known, or this user may not publish there.
         BodyTooLarge: the server would never take it.
         InternalError: the stream refuses the message for what it is.
     """
@@ -57,6 +58,8 @@ async def publish_durable(
             _check(await bus.replies.ask(subject, payload, headers=sent, timeout_seconds=attempt))
         except BadRequestError as error:
             raise InternalError(f"The stream for {subject!r} refuses the event: {error}.") from error
+        except NotPermittedError as error:
+            raise BusUnavailable(f"An event was not stored: {error}.") from error
         except (errors.Error, JetStreamError, TimeoutError) as error:
             last_error = str(error)
             await asyncio.sleep(min(pause, max(deadline - loop.time(), 0)))

@@ -23,6 +23,7 @@ from llm_manager.core.errors import BusUnavailable
 from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.message import Message
 from llm_manager.kit.bus.names import STATUS
+from llm_manager.kit.bus.refusals import NotPermittedError
 
 # A standing request is renewed after so long; one that got lost on the way costs no more than that.
 _EXPIRES_SECONDS = 5.0
@@ -30,6 +31,8 @@ _GRACE_SECONDS = 1.0
 # Statuses of the server (ADR-13): a heartbeat; and the two ends of a request that found nothing more.
 _HEARTBEAT = "100"
 _NOTHING_MORE = frozenset({"404", "408"})
+# Said here for the server, which says it to the connection and not to the request.
+_FORBIDDEN = 403
 # So many messages in one short wait are no load yet: a row for each of them may be written at once.
 _HANDFUL = 5
 
@@ -70,18 +73,21 @@ class Pull:
         self._enough = 1
         self._is_stopped = False
         self._subscription: Subscription | None = None
-        self._forget: Callable[[], None] | None = None
+        self._forgets: list[Callable[[], None]] = []
 
     async def open(self) -> None:
         """Start listening; nothing is asked for yet."""
         # A standing request dies with its connection; the next one must not wait until it would have expired.
-        self._forget = self._bus.on_reconnect(self._changed.set)
+        self._forgets = [
+            self._bus.on_reconnect(self._changed.set),
+            self._bus.client.refusals.listen(self._on_refusal),
+        ]
         self._subscription = await self._bus.listen(f"{self._inbox}.*", self._on_message)
 
     async def close(self) -> None:
         """Stop listening, and give back at once what no batch has taken."""
-        if self._forget is not None:
-            self._forget()
+        while self._forgets:
+            self._forgets.pop()()
         if self._subscription is not None:
             with suppress(errors.Error):
                 await self._subscription.unsubscribe()
@@ -161,6 +167,11 @@ class Pull:
         elif message.subject == f"{self._inbox}.{self._request}":
             self._take_status((message.headers or {}).get(STATUS, ""), message)
         self._changed.set()
+
+    def _on_refusal(self, subject: str) -> None:
+        if subject == self._next:
+            self._error = APIError(code=_FORBIDDEN, description=str(NotPermittedError(subject)))
+            self._changed.set()
 
     def _take_status(self, status: str, message: Message) -> None:
         if status in _NOTHING_MORE:

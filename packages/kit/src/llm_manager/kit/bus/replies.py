@@ -8,6 +8,7 @@ from itertools import count
 
 from llm_manager.kit.bus.lean import LeanClient
 from llm_manager.kit.bus.message import Message, write_headers
+from llm_manager.kit.bus.refusals import NotPermittedError
 
 
 class Replies:
@@ -18,10 +19,11 @@ class Replies:
         self._inbox = client.new_inbox()
         self._cut = len(self._inbox) + 1
         self._tokens = count()
-        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[Message], str]] = {}
 
     async def open(self) -> None:
         """Listen. For `connect` only."""
+        self._client.refusals.listen(self._on_refusal)
         await self._client.listen(f"{self._inbox}.*", self._on_reply)
 
     async def ask(self, subject: str, payload: bytes, *, headers: Mapping[str, str], timeout_seconds: float) -> Message:
@@ -29,11 +31,13 @@ class Replies:
 
         Raises:
             TimeoutError: no reply in time.
+            NotPermittedError: the server does not let this user publish on the subject.
             nats.errors.Error: it could not be sent.
         """
         loop = asyncio.get_running_loop()
         token = f"{next(self._tokens):x}"
-        reply = self._waiting[token] = loop.create_future()
+        reply: asyncio.Future[Message] = loop.create_future()
+        self._waiting[token] = reply, subject
         timer = loop.call_later(timeout_seconds, _give_up, reply)
         try:
             self._client.send(subject, payload, reply=f"{self._inbox}.{token}", head=write_headers(headers))
@@ -43,9 +47,14 @@ class Replies:
             del self._waiting[token]
 
     def _on_reply(self, message: Message) -> None:
-        reply = self._waiting.get(message.subject[self._cut :])
-        if reply is not None and not reply.done():
-            reply.set_result(message)
+        waiting = self._waiting.get(message.subject[self._cut :])
+        if waiting is not None and not waiting[0].done():
+            waiting[0].set_result(message)
+
+    def _on_refusal(self, subject: str) -> None:
+        for reply, asked in self._waiting.values():
+            if asked == subject and not reply.done():
+                reply.set_exception(NotPermittedError(subject))
 
 
 def _give_up(reply: asyncio.Future[Message]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from types import TracebackType
@@ -18,7 +18,8 @@ from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.frame_stream import Call, Ending, FrameStream
 from llm_manager.kit.bus.leavings import Leavings
 from llm_manager.kit.bus.message import Message
-from llm_manager.kit.bus.names import CLAIM_CHECK, REQUEST_ID, TIMEOUT_MS
+from llm_manager.kit.bus.names import ANSWERS, CLAIM_CHECK, REQUEST_ID, TIMEOUT_MS
+from llm_manager.kit.bus.refusals import NotPermittedError
 
 __all__ = ["Ending", "FrameStream", "Requester"]
 
@@ -36,12 +37,13 @@ class Requester:
         self._bus = bus
         self._claims = ClaimStore(bus)
         self._silence_seconds = silence_seconds
-        self._inbox = bus.client.new_inbox()
+        self._inbox = bus.client.inbox_for(ANSWERS)
         self._prefix_length = len(self._inbox) + 1
         self._tokens = count()
         self._streams: dict[str, FrameStream] = {}
         self._leavings = Leavings(bus, silence_seconds=silence_seconds)
         self._subscription: Subscription | None = None
+        self._forget: Callable[[], None] = lambda: None
 
     @property
     def in_flight(self) -> int:
@@ -50,6 +52,7 @@ class Requester:
 
     async def __aenter__(self) -> Self:
         self._subscription = await self._bus.listen(f"{self._inbox}.*", self._on_message)
+        self._forget = self._bus.client.refusals.listen(self._on_refusal)
         return self
 
     async def __aexit__(
@@ -58,6 +61,8 @@ class Requester:
         for stream in list(self._streams.values()):
             stream.fail(BusUnavailable("This process closes its connection to the bus; retry."))
         self._leavings.clear()
+        self._forget()
+        self._forget = lambda: None
         if self._subscription is not None:
             with suppress(errors.Error):
                 await self._subscription.unsubscribe()
@@ -118,6 +123,11 @@ class Requester:
             raise DeadlineExceeded("The time for the whole request was over before it was sent.")
         sent[TIMEOUT_MS] = str(remaining_ms)
         await self._bus.publish(call.subject, payload, headers=sent, reply=call.inbox)
+
+    def _on_refusal(self, subject: str) -> None:
+        for stream in list(self._streams.values()):
+            if stream.call.subject == subject and not stream.worker_id:
+                stream.fail(BusUnavailable(f"The bus refuses requests: {NotPermittedError(subject)}."))
 
     def _on_message(self, message: Message) -> None:
         token = message.subject[self._prefix_length :]

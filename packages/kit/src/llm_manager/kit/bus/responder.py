@@ -21,7 +21,7 @@ from llm_manager.kit.bus.connection import Bus
 from llm_manager.kit.bus.discovery import Discovery, subjects_of
 from llm_manager.kit.bus.frame_sink import FrameSink
 from llm_manager.kit.bus.message import Message
-from llm_manager.kit.bus.names import INBOX, REQUEST_ID, TIMEOUT_MS, cancel_subject
+from llm_manager.kit.bus.names import INBOX, PROBES, REQUEST_ID, TIMEOUT_MS, cancel_subject
 from llm_manager.kit.bus.serving import ACCOUNTING_SECONDS, Handler, IncomingRequest, Serving
 
 __all__ = ["FrameSink", "Handler", "IncomingRequest", "Responder"]
@@ -85,7 +85,7 @@ class Responder:
             metadata={"worker_id": worker_id, **(metadata or {})},
             counts=self._counts,
         )
-        self._probe_inbox = bus.client.new_inbox()
+        self._probe_inbox = bus.client.inbox_for(PROBES)
         self._tokens = count()
         self._servings: dict[str, Serving] = {}
         self._requests: list[Subscription] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import structlog
 from nats import errors
@@ -22,6 +21,7 @@ from llm_manager.kit.bus.names import (
     SUBJECTS_EVENTS,
     SUBJECTS_USAGE,
 )
+from llm_manager.kit.bus.refusals import NotPermittedError
 
 _READY_SECONDS = 15.0
 _RETRY_SECONDS = 0.2
@@ -96,28 +96,27 @@ def _assets(replicas: int, usage_bytes: int) -> Iterator[api.StreamConfig]:
 
 
 async def ensure_streams(bus: Bus, *, replicas: int = 1, usage_bytes: int | None = None) -> None:
-    """Create the assets that are missing and update those that differ. Idempotent, and safe from several processes.
+    """Create the assets that are missing. Idempotent, and safe from several processes, in whatever order they start.
 
     Args:
-        usage_bytes: room of the stream USAGE; EVENTS gets twice as much. None, for whoever does not own them, leaves
-            the room that they have.
+        usage_bytes: room of the stream USAGE; EVENTS gets twice as much. Given by the one service that may change
+            assets: those that differ are updated. None leaves what is there as it is.
 
     Raises:
         BusUnavailable: JetStream did not answer within 15 s, or refused; the message says which asset.
     """
     for config in _assets(replicas, usage_bytes or USAGE_BYTES):
-        keeps_room = usage_bytes is None and config.name in (STREAM_USAGE, STREAM_EVENTS)
-        await _ensure(bus, config, keeps_room=keeps_room)
+        await _ensure(bus, config, is_owner=usage_bytes is not None)
 
 
-async def _ensure(bus: Bus, config: api.StreamConfig, *, keeps_room: bool) -> None:
+async def _ensure(bus: Bus, config: api.StreamConfig, *, is_owner: bool) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + _READY_SECONDS
     while True:
         try:
-            await _create_or_update(bus, config, keeps_room=keeps_room)
+            await _create_or_update(bus, config, is_owner=is_owner)
         except (errors.Error, JetStreamError, TimeoutError) as error:
-            if isinstance(error, BadRequestError) or loop.time() >= until:
+            if isinstance(error, BadRequestError | NotPermittedError) or loop.time() >= until:
                 raise BusUnavailable(
                     f"JetStream did not set up {config.name}: {error}; check that the server runs with JetStream (-js)."
                 ) from error
@@ -127,14 +126,13 @@ async def _ensure(bus: Bus, config: api.StreamConfig, *, keeps_room: bool) -> No
             return
 
 
-async def _create_or_update(bus: Bus, config: api.StreamConfig, *, keeps_room: bool) -> None:
+async def _create_or_update(bus: Bus, config: api.StreamConfig, *, is_owner: bool) -> None:
     try:
         await bus.jetstream.add_stream(config)  # pyright: ignore[reportUnknownMemberType]  # its **params are untyped
     except APIError as error:
         if error.err_code != _NAME_IN_USE:
             raise
-        held = (await bus.jetstream.stream_info(config.name or "")).config.max_bytes or 0
-        if keeps_room and held > 0:
-            config = replace(config, max_bytes=held)
+        if not is_owner:
+            return
         await bus.jetstream.update_stream(config)  # pyright: ignore[reportUnknownMemberType]  # its **params are untyped
         log.info("bus_stream_updated", stream=config.name)

@@ -14,13 +14,14 @@ from nats.aio.transport import Transport
 from llm_manager.kit.bus.message import Message
 
 OnMessage = Callable[[Message], None]
+OnError = Callable[[str], None]
 
 # Bytes that may wait for the socket before who sends waits too.
 _WAITING_BYTES = 2 * 1024 * 1024
 # What was written has so long to leave when the connection is closed: a server that stands still takes nothing.
 _CLOSE_SECONDS = 2.0
 _PORT = 4222
-_MSG, _HMSG = ord("M"), ord("H")
+_MSG, _HMSG, _ERR = ord("M"), ord("H"), ord("-")
 # Words of a message's first line when there is a reply subject: kind, subject, sid, reply, and one or two sizes.
 _MSG_WITH_REPLY, _HMSG_WITH_REPLY = 5, 6
 
@@ -32,11 +33,13 @@ class LaneTransport(Transport):
 
     Args:
         lane: callbacks by the number of a subscription (`sid`); the caller may change it at any time.
+        on_error: is told what the server says against this client, before nats-py, which makes it lower case.
     """
 
-    def __init__(self, lane: dict[bytes, OnMessage]) -> None:
+    def __init__(self, lane: dict[bytes, OnMessage], on_error: OnError) -> None:
         self._lane = lane
-        self._socket = LaneSocket(lane)
+        self._on_error = on_error
+        self._socket = LaneSocket(lane, on_error)
 
     @property
     def is_choked(self) -> bool:
@@ -46,7 +49,7 @@ class LaneTransport(Transport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:  # noqa: ARG002  # theirs
         """Open a connection in place of the one before."""
         self._socket.abort()
-        socket = self._socket = LaneSocket(self._lane)
+        socket = self._socket = LaneSocket(self._lane, self._on_error)
         async with asyncio.timeout(connect_timeout):
             await asyncio.get_running_loop().create_connection(lambda: socket, uri.hostname or "", uri.port or _PORT)
 
@@ -112,10 +115,11 @@ class LaneTransport(Transport):
 class LaneSocket(asyncio.Protocol):
     """One connection. While it is agreed it is read by lines, then by messages."""
 
-    def __init__(self, lane: dict[bytes, OnMessage]) -> None:
+    def __init__(self, lane: dict[bytes, OnMessage], on_error: OnError = lambda _: None) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._lane = lane
+        self._on_error = on_error
         self._transport: asyncio.Transport | None = None
         self._has_messages = False
         # what is left for nats-py
@@ -245,6 +249,8 @@ class LaneSocket(asyncio.Protocol):
                 self._keep(data[start:], missing=1)
                 return
             if data[start] not in (_MSG, _HMSG):
+                if data[start] == _ERR:
+                    self._on_error(data[start:line_end].decode(errors="replace"))
                 self._leave(data[start : line_end + 2])
                 start = line_end + 2
                 continue

@@ -19,20 +19,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kind", required=True, help="provider kind, the last token of llm.v1.infer.<kind>")
     parser.add_argument("--model", default="conformance", help="a model that the worker serves")
     parser.add_argument("--nats-url", default="nats://127.0.0.1:4222")
-    parser.add_argument("--nats-token", default=None, help="the bus' token, where it has one")
+    parser.add_argument("--nats-user", default="", help="user of the bus, where it has users: operator")
+    parser.add_argument("--nats-token", default=None, help="the bus' token, or the user's password")
     options = parser.parse_args(arguments)
     try:
-        return asyncio.run(_run(options.nats_url, options.nats_token, options.kind, options.model))
+        return asyncio.run(_run(options))
     except LlmManagerError as error:
         sys.stderr.write(f"{error.message}\n")
         return 2
 
 
-async def _run(url: str, token: str | None, kind: str, model: str) -> int:
+async def _run(options: argparse.Namespace) -> int:
     failed = 0
     async with (
-        connect(url, name="conformance", token=token) as bus,
-        Conversation(bus, kind, model).listening() as talk,
+        connect(options.nats_url, name="conformance", user=options.nats_user, token=options.nats_token) as bus,
+        Conversation(bus, options.kind, options.model).listening() as talk,
     ):
         for check in CHECKS:
             problems = await check(talk)

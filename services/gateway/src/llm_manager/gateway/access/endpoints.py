@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -19,6 +19,7 @@ from llm_manager.gateway.http.schemas import error_response
 
 # Tells who sends a request, or raises what refuses it; see `users.doors.Doors`.
 DOOR: Built[Callable[[Request], Awaitable[SignedIn]]] = Built("door")
+_SUBJECT = "llm_manager.subject"
 
 ADMIN_RESPONSES: dict[int | str, dict[str, Any]] = {
     401: error_response("No or wrong user name and password, or a session that has ended."),
@@ -94,7 +95,9 @@ class Guard:
 
     async def __call__(self, request: Request, _: Annotated[object, Depends(_schemes)]) -> SignedIn:
         """Return who it is."""
-        return await DOOR.of(request)(request)
+        signed_in = await DOOR.of(request)(request)
+        remember(request, signed_in.subject)
+        return signed_in
 
 
 class Requires:
@@ -110,6 +113,16 @@ class Requires:
 
 
 SIGNED_IN = Guard()
+
+
+def remember(request: Request, subject: Subject) -> None:
+    """Keep who sends a request, for the case that it is refused."""
+    request.scope[_SUBJECT] = subject
+
+
+def subject_in(request: Request) -> Subject | None:
+    """Return who sends a request; None where nobody is known yet."""
+    return cast("Subject | None", request.scope.get(_SUBJECT))
 
 
 def origin_of(request: Request) -> Origin:

@@ -96,9 +96,11 @@ class Subject:
             PermissionRefused.
         """
         if permission not in self.permissions:
-            raise PermissionRefused(
+            refused = PermissionRefused(
                 f"{self.name!r} may not do this: it needs the permission {permission.value}; ask who manages users."
             )
+            refused.permission = permission.value
+            raise refused
 
 
 # `__Host-`: browsers take it only with Secure, Path=/ and without Domain, so no neighbouring host can plant one.

@@ -197,7 +197,17 @@ class OverrideRecord(Record, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
 
 
-AnyRecord = AppRecord | KeyRecord | ProviderRecord | ConfigurationRecord | AliasRecord | OverrideRecord
+class HashSecretRecord(NamedRecord, frozen=True, kw_only=True):
+    """What hashes are keyed by; `envelope` is sealed."""
+
+    prefix: ClassVar[str] = "hash_secret"
+    collection: ClassVar[str] = "hash_secrets"
+    envelope: bytes
+
+
+AnyRecord = (
+    AppRecord | KeyRecord | ProviderRecord | ConfigurationRecord | AliasRecord | OverrideRecord | HashSecretRecord
+)
 _BY_PREFIX: Mapping[str, type[AnyRecord]] = {record.prefix: record for record in get_args(AnyRecord)}
 
 

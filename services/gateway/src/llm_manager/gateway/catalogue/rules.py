@@ -16,6 +16,7 @@ from llm_manager.gateway.catalogue.records import (
     AnyRecord,
     AppRecord,
     ConfigurationRecord,
+    HashSecretRecord,
     KeyRecord,
     OverrideRecord,
     ProviderRecord,
@@ -56,6 +57,7 @@ class Snapshot:
     configurations: Layers[ConfigurationRecord] = field(default_factory=Layers[ConfigurationRecord])
     aliases: Layers[AliasRecord] = field(default_factory=Layers[AliasRecord])
     overrides: Layers[OverrideRecord] = field(default_factory=Layers[OverrideRecord])
+    hash_secrets: Layers[HashSecretRecord] = field(default_factory=Layers[HashSecretRecord])
     is_complete: bool = False
     # targets that were asked for, by who asks, the model's name and the context; made anew with every snapshot
     _found: dict[tuple[str, str, str, str], Target] = field(

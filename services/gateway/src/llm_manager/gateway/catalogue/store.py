@@ -21,6 +21,7 @@ from llm_manager.gateway.catalogue.records import (
     AnyRecord,
     AppRecord,
     ConfigurationRecord,
+    HashSecretRecord,
     KeyRecord,
     OverrideRecord,
     ProviderProfile,
@@ -29,7 +30,18 @@ from llm_manager.gateway.catalogue.records import (
     kv_key_of,
 )
 from llm_manager.gateway.parameters.rules import Strategy
-from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, Alias, App, Configuration, Key, Override, Provider, Table
+from llm_manager.gateway.tables import (
+    ADMIN,
+    ENVIRONMENT,
+    Alias,
+    App,
+    Configuration,
+    HashSecret,
+    Key,
+    Override,
+    Provider,
+    Table,
+)
 from llm_manager.kit.bus.names import CREDENTIAL_AAD, HEADERS_AAD
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
@@ -220,8 +232,14 @@ def override_record(row: Override) -> OverrideRecord:
     )
 
 
+def hash_secret_record(row: HashSecret) -> HashSecretRecord:
+    """Return what hashes are keyed by as it travels."""
+    return HashSecretRecord(id=row.id, revision=row.revision, name=row.name, envelope=row.envelope)
+
+
 # Parents first, so that nobody sees a record before what it names. Any: each kind has a table of its own.
 RECORD_KINDS: tuple[RecordKind[Any], ...] = (
+    RecordKind(HashSecretRecord, HashSecret, hash_secret_record, HashSecret.name),
     RecordKind(AppRecord, App, app_record, App.id),
     RecordKind(ProviderRecord, Provider, provider_record, Provider.name),
     RecordKind(

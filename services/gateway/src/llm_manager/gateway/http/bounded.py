@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive, Scope
 
-from llm_manager.core.errors import InvalidRequest
+from llm_manager.core.errors import InvalidRequest, PermissionRefused
 from llm_manager.gateway.http.body import read_json_body
+from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.http.exchange import exchange_of
 
 # A configuration with all its parameters takes a hundredth of it.
 MOST_BYTES = 1024 * 1024
 _BAD_REQUEST, UNPROCESSABLE = 400, 422
 _BODY = "llm_manager.body"
+# Is told of each request that somebody may not make, before the answer; see `users.refusals.RefusedRequests`.
+REFUSALS: Built[Callable[[Request, PermissionRefused], Awaitable[None]]] = Built("refusals")
 
 
 class BoundedRoute(APIRoute):
-    """Takes JSON of at most one MiB, and answers 422 to what is wrong in it."""
+    """Takes JSON of at most one MiB, answers 422 to what is wrong in it, and tells of what is refused with 403."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:  # FastAPI's own type
         """Read the body before the framework does."""
@@ -33,6 +36,9 @@ class BoundedRoute(APIRoute):
                 # well-formed, and wrong in what it says (RFC 9110, 15.5.21); the hot routes keep OpenAI's 400
                 if error.http_status == _BAD_REQUEST:
                     error.http_status = UNPROCESSABLE
+                raise
+            except PermissionRefused as error:
+                await REFUSALS.of(request)(request, error)
                 raise
 
         if self.body_field is None:

@@ -40,11 +40,14 @@ class KeyDoor:
         self._pepper = pepper
         self._clock = clock
 
-    def enter(self, authorization: str | None, *, address: str, request_id: str) -> Subject:
+    def enter(
+        self, authorization: str | None, *, address: str, request_id: str, known: Callable[[Subject], None]
+    ) -> Subject:
         """Check a bearer token and return who came in; waits for nothing.
 
         Args:
             address: of the connection.
+            known: is told whose key it is as soon as that is proven, also if it may not come in.
 
         Raises:
             AuthenticationFailed: no key, one that is not good, or one that has expired.
@@ -53,15 +56,8 @@ class KeyDoor:
         """
         catalogue = self._catalogue
         record = proven(authorization, catalogue.snapshot, pepper=self._pepper, is_current=catalogue.is_current)
-        Conditions.of(record).check(address=address, now=self._clock())
         permissions = frozenset(_PERMISSIONS[scope] for scope in record.scopes if scope in _PERMISSIONS)
-        if not permissions:
-            raise PermissionRefused(
-                f"The API key {record.id} may not use the admin API: none of its scopes is a permission such as "
-                f"{Permission.BASE_VIEW.value}; give it those that it needs (PATCH /api/v1/keys/{record.id}), or ask "
-                "who manages keys."
-            )
-        return Subject(
+        subject = Subject(
             "api_key",
             record.id,
             record.name,
@@ -70,3 +66,12 @@ class KeyDoor:
             request_id=request_id,
             app_id=record.app_id,
         )
+        known(subject)
+        Conditions.of(record).check(address=address, now=self._clock())
+        if not permissions:
+            raise PermissionRefused(
+                f"The API key {record.id} may not use the admin API: none of its scopes is a permission such as "
+                f"{Permission.BASE_VIEW.value}; give it those that it needs (PATCH /api/v1/keys/{record.id}), or ask "
+                "who manages keys."
+            )
+        return subject

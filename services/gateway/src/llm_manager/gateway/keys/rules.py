@@ -19,7 +19,6 @@ from llm_manager.gateway.catalogue.rules import Snapshot
 from llm_manager.gateway.inference.rules import Caller
 from llm_manager.gateway.keys.networks import Networks
 
-PEPPER_PURPOSE = "api-key-pepper"
 # The scope of who may call models; every other scope is a permission of the admin API.
 INFERENCE = "inference"
 SCOPES: tuple[str, ...] = (INFERENCE, *Permission)

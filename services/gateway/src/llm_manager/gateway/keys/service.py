@@ -222,11 +222,13 @@ def _require(subject: Subject, scopes: Iterable[str]) -> None:
     held = {INFERENCE, *subject.permissions}
     missing = [scope for scope in dict.fromkeys(scopes) if scope not in held]
     if missing:
-        raise PermissionRefused(
+        refused = PermissionRefused(
             f"{subject.name!r} does not hold {', '.join(missing)}, and cannot hand on what is not their own; "
             "ask somebody who does.",
             param="scopes",
         )
+        refused.permission = missing[0]
+        raise refused
 
 
 def _check_rotation(old: Key, now: datetime) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from llm_manager.gateway.access.rules import Subject
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.catalogue.environment import Wanted
-from llm_manager.gateway.catalogue.store import EnvironmentStore
+from llm_manager.gateway.catalogue.store import EnvironmentStore, sealed_keys, set_sealed_keys
+from llm_manager.gateway.secrets.sealed import SealedTable
 from llm_manager.gateway.tables import ENVIRONMENT, Configuration, Provider
+from llm_manager.kit.bus.names import CREDENTIAL_AAD, HEADERS_AAD
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.kit.sql import Database
+
+
+def _walk(row: Provider, put: Callable[[bytes, bytes], bytes]) -> None:
+    keys = sealed_keys(row)
+    set_sealed_keys(row, [replace(key, envelope=put(key.envelope, CREDENTIAL_AAD)) for key in keys])
+    if row.headers is not None:
+        row.headers = put(row.headers, HEADERS_AAD)
+
+
+SEALED = SealedTable(Provider, _walk)
 
 
 class ProviderStore:

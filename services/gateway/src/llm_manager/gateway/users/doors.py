@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Protocol
 
 from fastapi import Request
 
 from llm_manager.core.errors import AuthenticationFailed, InvalidRequest
-from llm_manager.gateway.access.endpoints import origin_of
+from llm_manager.gateway.access.endpoints import origin_of, remember
 from llm_manager.gateway.access.rules import CSRF_HEADER, Repeatable, SignedIn, Subject
 from llm_manager.gateway.http.bounded import body_in
 from llm_manager.gateway.users.service import AdminDoor
@@ -19,13 +20,14 @@ from llm_manager.gateway.users.sessions import Sessions
 
 _BEARER = "bearer "
 _IDEMPOTENCY, _LONGEST_KEY = "idempotency-key", 255
-MARK_PURPOSE = "idempotency"
 
 
 class Programs(Protocol):
     """Lets programs in by their API keys."""
 
-    def enter(self, authorization: str | None, *, address: str, request_id: str) -> Subject:
+    def enter(
+        self, authorization: str | None, *, address: str, request_id: str, known: Callable[[Subject], None]
+    ) -> Subject:
         """See `keys.door.KeyDoor.enter`."""
         ...
 
@@ -79,11 +81,14 @@ class Doors:
             raise AuthenticationFailed("There are several Authorization headers; send one.")
         shown = authorizations[0] if authorizations else None
         if shown is not None and shown.lower().startswith(_BEARER):
-            program = self._programs.enter(shown, address=origin.address, request_id=origin.request_id)
+            program = self._programs.enter(
+                shown, address=origin.address, request_id=origin.request_id, known=partial(remember, request)
+            )
             return SignedIn(program, None)
         if shown is not None or cookie is None:
             person = await self._people.enter(shown, address=origin.address, request_id=origin.request_id)
             return SignedIn(person, None)
         session = await self._sessions.enter(cookie, origin=origin)
+        remember(request, session.subject)
         check_csrf(request.method, headers.getlist(CSRF_HEADER), token=session.csrf_token)
         return SignedIn(session.subject, session)

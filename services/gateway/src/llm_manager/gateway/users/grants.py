@@ -33,8 +33,10 @@ def require_reach(subject: Subject, roles: Iterable[str], *, param: str | None =
     for role in roles:
         missing = sorted(granted([role]) - subject.permissions)
         if missing:
-            raise PermissionRefused(
+            refused = PermissionRefused(
                 f"{subject.name!r} may not grant the role {str(role)!r}, nor change who has it: that needs "
                 f"{missing[0]}; ask somebody who holds it.",
                 param=param,
             )
+            refused.permission = missing[0].value
+            raise refused

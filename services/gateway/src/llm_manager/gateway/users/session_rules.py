@@ -12,7 +12,6 @@ from hashlib import blake2b, sha256
 from llm_manager.core.errors import CsrfTokenMissing
 from llm_manager.gateway.access.rules import COOKIE, CSRF_HEADER
 
-HASH_PURPOSE, CSRF_PURPOSE = "session", "session-csrf"
 # A working day, and a week: OWASP Session Management Cheat Sheet (read 2026-11) asks for both limits, the second one so
 # that a stolen session ends even while it is used.
 IDLE, LONGEST = timedelta(hours=8), timedelta(days=7)

@@ -12,11 +12,11 @@ import structlog
 
 from llm_manager.core.errors import AuthenticationFailed, StoreUnavailable
 from llm_manager.gateway.access.rules import Origin, SignedInSession, Subject
+from llm_manager.gateway.secrets.rules import HashSecrets, Purpose
 from llm_manager.gateway.tables import Session
 from llm_manager.gateway.users import session_rules as rules
 from llm_manager.gateway.users.service import AdminDoor, subject_of
 from llm_manager.gateway.users.session_store import SessionStore
-from llm_manager.kit.secrets import SecretBox
 
 log = structlog.stdlib.get_logger("gateway")
 
@@ -25,7 +25,7 @@ _LONGEST_ADDRESS, _LONGEST_AGENT = 64, 500
 
 
 class Sessions:
-    """Opens, finds and ends sessions. They are the same for all gateways of a database and a master key.
+    """Opens, finds and ends sessions. They are the same for all gateways of a database.
 
     Every method raises StoreUnavailable when the database does not answer.
     """
@@ -34,14 +34,14 @@ class Sessions:
         self,
         store: SessionStore,
         door: AdminDoor,
-        box: SecretBox,
+        hashes: HashSecrets,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], bytes] = lambda: os.urandom(32),
     ) -> None:
         self._store = store
         self._door = door
-        self._pepper, self._csrf_key = box.derive(rules.HASH_PURPOSE), box.derive(rules.CSRF_PURPOSE)
+        self._pepper, self._csrf_key = hashes[Purpose.SESSION], hashes[Purpose.CSRF]
         self._clock = clock
         self._random = random
 

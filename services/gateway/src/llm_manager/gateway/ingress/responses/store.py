@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import CTE, CursorResult, Delete, Result, delete, func, literal, select, tuple_
 
 from llm_manager.core.errors import InvalidRequest, StoreUnavailable
 from llm_manager.gateway.ingress.responses.turn import Turn
+from llm_manager.gateway.secrets.sealed import SealedTable
 from llm_manager.gateway.tables import StoredResponse
 from llm_manager.kit.secrets import SecretBox, SecretBoxError
 from llm_manager.kit.sql import Database
@@ -117,6 +118,19 @@ class ResponseStore:
 
 def _aad(app_id: str, response_id: str, what: str) -> bytes:
     return f"stored-response/{app_id}/{response_id}/{what}".encode()
+
+
+def _walk(row: StoredResponse, put: Callable[[bytes, bytes], bytes]) -> None:
+    row.input = put(row.input, _aad(row.app_id, row.id, "input"))
+    row.response = put(row.response, _aad(row.app_id, row.id, "response"))
+
+
+SEALED = SealedTable(
+    StoredResponse,
+    _walk,
+    columns=(StoredResponse.input, StoredResponse.response),
+    key=(StoredResponse.id, StoredResponse.app_id),
+)
 
 
 def _links(app_id: str, response_id: str, now: datetime) -> CTE:
