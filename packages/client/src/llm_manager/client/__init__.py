@@ -1,0 +1,1 @@
+"""Client of LLM Manager: calls of models and the admin API, typed."""
