@@ -50,6 +50,7 @@ _SERVER = """\
         location / {{
             proxy_pass http://{address};
             proxy_http_version 1.1;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         }}
     }}
 """

@@ -135,6 +135,29 @@ def test_an_override_is_made_changed_and_removed_and_the_next_chat_obeys(stack: 
     assert {(action, "overrides") for action in ("created", "changed", "deleted")} <= set(told)
 
 
+def test_packages_go_out_and_come_in_and_what_is_wrong_changes_nothing(stack: Stack, tmp_path: Path) -> None:
+    assert "openai-starter" in said(stack, "packages", "list")
+    tried = said(stack, "packages", "install", "mistral-starter", "--dry-run")
+    assert ("Nothing was written" in tried, "mistral-fast" in tried) == (True, True)
+    assert "mistral-fast" not in said(stack, "models", "list")
+    assert "needs an API key" in said(stack, "packages", "install", "mistral-starter")
+    assert "installed" in next(line for line in said(stack, "packages", "list").splitlines() if "mistral" in line)
+    file = tmp_path / "out.json"
+    said(stack, "packages", "export", str(file), "--name", "mine")
+    package = json.loads(file.read_text())
+    assert {"mistral-fast", "mistral-best"} <= {one["name"] for one in package["configurations"]}
+    said(stack, "models", "change", "mistral-fast", "--description", "by hand")
+    assert "--force" in said(stack, "packages", "import", str(file))
+    done = asked(stack, "packages", "import", str(file), "--force")
+    assert done["statistics"]["configurations"]["changed"] == 1
+    package["aliases"].append({"name": "nowhere", "configuration": "nobody"})
+    package["apps"].append({"name": "made by mistake"})
+    file.write_text(json.dumps(package))
+    assert "'nobody'" in refused(stack, 1, "packages", "import", str(file))
+    assert "made by mistake" not in said(stack, "apps", "list")
+    assert "is no JSON" in refused(stack, 2, "packages", "import", "/dev/null")
+
+
 def test_a_provider_gets_its_key_from_a_file_and_shows_only_its_end(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")

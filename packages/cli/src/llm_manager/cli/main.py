@@ -23,6 +23,7 @@ from .commands.import_ import import_app
 from .commands.keys import keys_app
 from .commands.models import models_app
 from .commands.overrides import overrides_app
+from .commands.packages import packages_app
 from .commands.providers import providers_app
 from .commands.secrets import secrets_app
 from .commands.usage import usage_app
@@ -51,6 +52,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(aliases_app, name="aliases")
 app.add_typer(overrides_app, name="overrides")
 app.add_typer(users_app, name="users")
+app.add_typer(packages_app, name="packages")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(audit_app, name="audit")
 app.add_typer(usage_app, name="usage")

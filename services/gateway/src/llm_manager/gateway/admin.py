@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -31,6 +32,8 @@ from llm_manager.gateway.keys.door import KeyDoor
 from llm_manager.gateway.keys.service import KEYS, KeyService
 from llm_manager.gateway.overrides import endpoints as overrides
 from llm_manager.gateway.overrides.service import OVERRIDES, OverrideService
+from llm_manager.gateway.packages import endpoints as packages
+from llm_manager.gateway.packages.service import PACKAGES, PackageService
 from llm_manager.gateway.providers import connection_endpoints as connections
 from llm_manager.gateway.providers import endpoints as providers
 from llm_manager.gateway.providers.connections import ProviderConnections
@@ -47,7 +50,7 @@ from llm_manager.gateway.settings import GatewaySettings
 from llm_manager.gateway.users import people_endpoints as users
 from llm_manager.gateway.users import session_endpoints as sessions
 from llm_manager.gateway.users.checks import PasswordChecks
-from llm_manager.gateway.users.doors import Doors
+from llm_manager.gateway.users.doors import IDEMPOTENCY_PARAMETER, Doors
 from llm_manager.gateway.users.people import USERS, UserService
 from llm_manager.gateway.users.refusals import Refusals, RefusedRequests
 from llm_manager.gateway.users.service import AdminDoor
@@ -66,6 +69,7 @@ ADMIN_ROUTERS = (
         keys.router,
         providers.router,
         connections.router,
+        packages.router,
     ),
     *(users.router, sessions.router, audit.router, secrets.router, permissions.router, permissions.roles_router),
 )
@@ -86,6 +90,17 @@ class ControlPlane:
     models: ModelDirectory
 
 
+def describe_repeatable(paths: dict[str, Any]) -> None:
+    """Say in an OpenAPI document which requests may be sent again with a key: those of the admin API that make a row.
+
+    The door reads the header (`users.doors.Doors`), before it is known which route there is.
+    """
+    for path, item in paths.items():
+        operation = item.get("post", {})
+        if path.startswith("/api/v1/") and "{" not in path and "201" in operation.get("responses", {}):
+            operation.setdefault("parameters", []).append(IDEMPOTENCY_PARAMETER)
+
+
 def build_admin(app: FastAPI, settings: GatewaySettings, plane: ControlPlane) -> Sessions:
     """Give the endpoints their services; return the sessions, which are purged while the gateway runs."""
     trail = AuditStore(plane.database)
@@ -94,24 +109,30 @@ def build_admin(app: FastAPI, settings: GatewaySettings, plane: ControlPlane) ->
     _put_resources(app, plane, trail)
     sealed = (HASH_SECRETS, PROVIDERS_SEALED, RESPONSES_SEALED)
     SECRETS.put(app, SecretRotation(plane.database, plane.box, plane.catalogue, tables=sealed, trail=trail))
-    _put_providers(app, plane, trail)
     return _put_people(app, settings, plane, trail)
 
 
 def _put_resources(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None:
     database, catalogue = plane.database, plane.catalogue
-    apps.APPS.put(app, ResourceService(ResourceStore(database, trail, APPS), catalogue, app_record))
-    configurations.CONFIGURATIONS.put(
-        app, ConfigurationService(ResourceStore(database, trail, CONFIGURATIONS), catalogue, configuration_record)
-    )
-    aliases.ALIASES.put(app, AliasService(ResourceStore(database, trail, ALIASES), catalogue, alias_record))
-    overrides.OVERRIDES.put(app, OverrideService(ResourceStore(database, trail, OVERRIDES), catalogue, override_record))
+    of_apps = ResourceService(ResourceStore(database, trail, APPS), catalogue, app_record)
+    of_models = ConfigurationService(ResourceStore(database, trail, CONFIGURATIONS), catalogue, configuration_record)
+    of_aliases = AliasService(ResourceStore(database, trail, ALIASES), catalogue, alias_record)
+    of_overrides = OverrideService(ResourceStore(database, trail, OVERRIDES), catalogue, override_record)
+    of_providers = _put_providers(app, plane, trail)
+    apps.APPS.put(app, of_apps)
+    configurations.CONFIGURATIONS.put(app, of_models)
+    aliases.ALIASES.put(app, of_aliases)
+    overrides.OVERRIDES.put(app, of_overrides)
+    services: Mapping[str, ResourceService[Any]] = {
+        service.name: service for service in (of_providers, of_apps, of_models, of_aliases, of_overrides)
+    }
+    PACKAGES.put(app, PackageService(database, catalogue, trail=trail, services=services, facts=plane.facts))
     keys.KEYS.put(
         app, KeyService(ResourceStore(database, trail, KEYS), catalogue, pepper=plane.hashes[Purpose.API_KEY])
     )
 
 
-def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None:
+def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> ProviderService:
     known = ProviderService(
         ResourceStore(plane.database, trail, PROVIDERS),
         plane.catalogue,
@@ -123,6 +144,7 @@ def _put_providers(app: FastAPI, plane: ControlPlane, trail: AuditStore) -> None
     )
     providers.PROVIDERS.put(app, known)
     connections.CONNECTIONS.put(app, ProviderConnections(plane.client, plane.models, facts=plane.facts.get))
+    return known
 
 
 def _put_people(app: FastAPI, settings: GatewaySettings, plane: ControlPlane, entries: AuditStore) -> Sessions:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llm_manager.gateway import health
 from llm_manager.gateway.access.endpoints import is_guarded
-from llm_manager.gateway.admin import ADMIN_ROUTERS, ControlPlane, build_admin
+from llm_manager.gateway.admin import ADMIN_ROUTERS, ControlPlane, build_admin, describe_repeatable
 from llm_manager.gateway.bootstrap import MIGRATIONS, Bootstrap
 from llm_manager.gateway.catalogue.discovery import ModelDirectory
 from llm_manager.gateway.catalogue.service import Catalogue
@@ -25,6 +25,7 @@ from llm_manager.gateway.http import errors
 from llm_manager.gateway.http.connections import ConnectionLimits, Connections
 from llm_manager.gateway.http.cors import Cors
 from llm_manager.gateway.http.edge import Drain, Edge
+from llm_manager.gateway.http.forwarded import TrustedProxies
 from llm_manager.gateway.inference.client import WorkerClient
 from llm_manager.gateway.inference.events import InferenceEvents, LostAttempts
 from llm_manager.gateway.inference.service import Inference
@@ -80,6 +81,7 @@ class GatewayApp(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document.setdefault("components", {}).setdefault("securitySchemes", {})["ApiKey"] = BEARER
+            describe_repeatable(document["paths"])
             self.openapi_schema = document
         return self.openapi_schema
 
@@ -96,7 +98,9 @@ class GatewayApp(FastAPI):
         self.add_route(path, answer, include_in_schema=False)
 
 
-def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) -> GatewayApp:
+def create_app(
+    drain: Drain | None = None, *, cors_origins: Sequence[str] = (), proxies: TrustedProxies | None = None
+) -> GatewayApp:
     """Build the application. What endpoints need must be put in before it serves."""
     app = GatewayApp(
         title="LLM Manager",
@@ -112,8 +116,8 @@ def create_app(drain: Drain | None = None, *, cors_origins: Sequence[str] = ()) 
     errors.install(app)
     drain = drain or Drain()
     app.front = Front(route for router in ROUTERS for route in router.routes)
-    app.hot = Edge(answer, drain=drain, rules=ERROR_RULES)
-    app.add_middleware(Edge, drain=drain, rules=ERROR_RULES)
+    app.hot = Edge(answer, drain=drain, rules=ERROR_RULES, proxies=proxies)
+    app.add_middleware(Edge, drain=drain, rules=ERROR_RULES, proxies=proxies)
     if cors_origins:
         # around the edge, so that pages can read errors too
         app.hot = Cors(app.hot, origins=cors_origins)
@@ -172,7 +176,7 @@ async def running(
     settings.check()
     async with AsyncExitStack() as stack:
         drain = Drain()
-        app = create_app(drain, cors_origins=settings.allowed_origins())
+        app = create_app(drain, cors_origins=settings.allowed_origins(), proxies=settings.proxies())
         parts = await _build(app, settings, ops, stack, environ=environ, silence_seconds=silence_seconds)
         connections = Connections(ConnectionLimits(most=settings.max_connections))
         drain.when_begun(connections.let_go)

@@ -72,7 +72,7 @@ async def serving(
             log_config=None,
             access_log=False,
             server_header=False,
-            # anybody can write X-Forwarded-For; API keys are bound to the address of the connection
+            # anybody can write X-Forwarded-For; http.forwarded reads that of proxies which are trusted
             proxy_headers=False,
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from llm_manager.core.errors import InvalidRequest
 from llm_manager.core.facts import Facts, FactsError, load_facts
 from llm_manager.core.ids import parse_api_key
 from llm_manager.gateway.http.cors import WrongOrigin, parse_origins
+from llm_manager.gateway.http.forwarded import TrustedProxies
 from llm_manager.gateway.users.passwords import check_password
 from llm_manager.kit.master_keys import MasterKeySettings
+from llm_manager.kit.outbound import Networks
 from llm_manager.kit.secrets import Secret
 from llm_manager.kit.settings import SettingsError, Token
 
@@ -41,6 +43,11 @@ class GatewaySettings(MasterKeySettings):
     cors_origins: str = Field(
         "", description="Web pages that may call the API, as https://app.example.com, with commas; empty: none."
     )
+    trusted_proxies: str = Field(
+        "",
+        description="Networks, separated by commas, of proxies whose X-Forwarded-For says who the client is, for "
+        "example 10.0.0.0/8; empty: nobody's, and the client's address is that of the connection.",
+    )
     heartbeat_seconds: float = Field(10.0, gt=0, le=15, description="Longest silence of a stream.")
     request_timeout_seconds: float = Field(600.0, gt=0, description="Longest time for one request.")
     responses_hours: float = Field(720.0, gt=0, description="How long responses of /v1/responses are kept.")
@@ -50,6 +57,18 @@ class GatewaySettings(MasterKeySettings):
     facts_dir: Path | None = Field(
         None, description="Folder with provider kinds of your own, <kind>.toml each; the same name replaces ours."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, value: str) -> str:
+        if any(network.prefixlen == 0 for network in Networks.parse(value).networks):
+            raise ValueError("0.0.0.0/0 and ::/0 would let every client choose its address; name the proxies' networks")
+        return value
+
+    def proxies(self) -> TrustedProxies | None:
+        """Return who may say for whom they send a request; None: nobody."""
+        networks = Networks.parse(self.trusted_proxies)
+        return TrustedProxies(networks) if networks.networks else None
 
     def known_facts(self) -> Mapping[str, Facts]:
         """Return the facts of every kind.

@@ -195,6 +195,16 @@ class HashSecret(Table):
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class Package(Base):
+    """A package of configuration that was imported; what it made are rows like all others."""
+
+    __tablename__ = "packages"
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200), default="")
+    version: Mapped[str] = mapped_column(String(50))
+    installed_at: Mapped[datetime] = mapped_column(Instant, default=_now)
+
+
 class IdempotentCreate(Base):
     """What a request with an Idempotency-Key made; forgotten after a day. `id` and `request` are keyed hashes."""
 

@@ -37,6 +37,7 @@ class Catalogue:
         self._database = database
         self._prepare = prepare
         self._is_prepared = False
+        self._is_read = False
         self._records: dict[str, AnyRecord] = {}
         # By key: what the database said of the row when it was last read whole; absent when it must be read again.
         self._versions: dict[str, int] = {}
@@ -54,8 +55,11 @@ class Catalogue:
 
     @property
     def is_current(self) -> bool:
-        """Whether changes that other gateways make reach this one."""
-        return self._bus.state is BusState.CONNECTED
+        """Whether what is not in the snapshot is nowhere: the database was read, and other gateways' changes come in.
+
+        What the bus has is enough to serve, but it may lack what could not be told yet when the database went away.
+        """
+        return self._is_read and self._bus.state is BusState.CONNECTED
 
     def not_ready(self) -> str | None:
         """Say why requests cannot be served, None when they can."""
@@ -149,6 +153,7 @@ class Catalogue:
                     known.difference_update(page)
                     self._behind.update(page.keys() - self._on_bus)
             self._snapshot = replace(self._snapshot, is_complete=True)
+            self._is_read = True
             for key in known:
                 self._forget(key)
             await self._tell(self._behind)

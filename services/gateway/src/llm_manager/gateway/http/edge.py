@@ -12,6 +12,7 @@ from llm_manager.core.errors import Draining, InternalError, LlmManagerError, Re
 from llm_manager.gateway.errors import Headers, error_headers
 from llm_manager.gateway.http.error_shapes import ErrorRule, shape_of
 from llm_manager.gateway.http.exchange import Exchange, attach
+from llm_manager.gateway.http.forwarded import TrustedProxies
 from llm_manager.kit import logs, telemetry
 from llm_manager.kit import telemetry_names as names
 
@@ -26,12 +27,23 @@ class Edge:
 
     Every failure of the tree becomes a body in the shape of the client's dialect, as long as no byte of the answer was
     sent. A client that went away is logged as 499 and answered with nothing.
+
+    Args:
+        proxies: who may say for whom they send a request; None: nobody.
     """
 
-    def __init__(self, app: ASGIApp, *, drain: Drain, rules: Sequence[ErrorRule] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain: Drain,
+        rules: Sequence[ErrorRule] = (),
+        proxies: TrustedProxies | None = None,
+    ) -> None:
         self._app = app
         self._drain = drain
         self._rules = rules
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,6 +88,8 @@ class Edge:
         try:
             if scope["path"] not in _OPEN_WHILE_DRAINING:
                 self._drain.check()
+            if self._proxies is not None:
+                self._proxies.place(scope)
             if scope["method"] == "HEAD":
                 await self._answer_head(scope, receive, send_with_id)
             else:

@@ -34,7 +34,7 @@ def proven(authorization: str | None, snapshot: Snapshot, *, pepper: bytes, is_c
 
     Args:
         authorization: the header as it came, None when it did not.
-        is_current: whether changes of the catalogue reach this process; when not, an unknown key may be a new one.
+        is_current: whether this process knows the whole catalogue; when not, an unknown key may be a new one.
     Raises:
         AuthenticationFailed: no key, a mistyped, unknown or revoked one, or one of an app that is switched off.
         StoreUnavailable: the key may be good, and nobody can tell now.

@@ -31,18 +31,23 @@ Timeouts = Annotated[
 ]
 
 
-class ProviderBody(Body):
-    """A new provider."""
+class PlainProviderBody(Body):
+    """A new provider, as far as it holds no secrets."""
 
     name: ProviderName
     kind: Annotated[str, Field(max_length=50, examples=["openai"], description="Which API it speaks.")]
     description: Description = ""
     base_url: BaseUrl = Field(default="", description="Empty for the kind's own.")
-    api_key: ApiKey | None = None
-    headers: Headers = Field(default_factory=dict)
     paths: PathsBody = Field(default_factory=dict)
     timeouts: Timeouts = Field(default_factory=dict)
     is_enabled: bool = True
+
+
+class ProviderBody(PlainProviderBody):
+    """A new provider."""
+
+    api_key: ApiKey | None = None
+    headers: Headers = Field(default_factory=dict)
 
 
 class ProviderChange(Body):

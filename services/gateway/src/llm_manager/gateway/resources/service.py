@@ -37,6 +37,11 @@ class ResourceService(Generic[T]):
         self._is = store.declaration
         self._to_record = to_record
 
+    @property
+    def name(self) -> str:
+        """Of the resource, as in the address of the admin API."""
+        return self._is.name
+
     async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
         """Return rows, and the cursor of the next page. Raises InvalidRequest: see `ResourceStore.page`."""
         return await self._store.page(page, *conditions)
@@ -62,6 +67,23 @@ class ResourceService(Generic[T]):
         return row
 
     # Any: fields that were sent, checked by their model
+    async def put(self, session: AsyncSession, subject: Subject, handle: str, said: Mapping[str, Any]) -> None:
+        """Make a row, or change the one of an id, as a part of a transaction; whoever ends that refreshes all.
+
+        Args:
+            handle: empty for a new row.
+
+        Raises: see `create` and `change`.
+        """
+        values = values_of(said, self._is.cleared)
+        if not handle:
+            async with self._store.creating(subject, self._is.table, within=session) as (_, row):
+                await self.fill(session, row, values)
+            return
+        async with self._store.changing(subject, handle, within=session) as (_, row):
+            await self._change(session, row, values)
+
+    # Any: fields that were sent, checked by their model
     async def change(self, subject: Subject, handle: str, said: Mapping[str, Any], *, revision: int | None) -> T:
         """Change the fields that are said; None takes one away.
 
@@ -73,16 +95,20 @@ class ResourceService(Generic[T]):
         values = values_of(said, self._is.cleared)
         async with self._store.changing(subject, handle, revision=revision) as (session, row):
             name = getattr(row, self._is.key)
-            changed = await self.fill(session, row, values)
-            if self.is_taken_over(values):
-                # a person decided, so the environment leaves it as it is at the next start
-                row.managed_by = ADMIN
+            changed = await self._change(session, row, values)
         if getattr(row, self._is.key) == name:
             await self._publish(row, changed)
         else:
             # others repeat the name, and what had it is gone
             await self._catalogue.refresh()
         return row
+
+    async def _change(self, session: AsyncSession, row: T, values: Mapping[str, Any]) -> list[T]:
+        changed = await self.fill(session, row, values)
+        if self.is_taken_over(values):
+            # a person decided, so the environment leaves it as it is at the next start
+            row.managed_by = ADMIN
+        return changed
 
     async def delete(self, subject: Subject, handle: str, *, revision: int | None) -> None:
         """Delete a row for good.

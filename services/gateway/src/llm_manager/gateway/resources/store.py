@@ -105,8 +105,13 @@ class ResourceStore(Generic[T]):
             return await self._found(session, handle)
 
     @asynccontextmanager
-    async def creating(self, subject: Subject, make: Callable[[], T]) -> AsyncGenerator[tuple[AsyncSession, T]]:
+    async def creating(
+        self, subject: Subject, make: Callable[[], T], *, within: AsyncSession | None = None
+    ) -> AsyncGenerator[tuple[AsyncSession, T]]:
         """Add a row, which the body may complete, and tell the audit.
+
+        Args:
+            within: a transaction that this is a part of; None for one of its own.
 
         Raises:
             RepeatedError: the same request was answered before; nothing was done.
@@ -115,7 +120,7 @@ class ResourceStore(Generic[T]):
         """
         row, name = make(), ""
         try:
-            async with self._database.session() as session:
+            async with self._transaction(within) as session:
                 await self._refuse_repeated(session, subject.repeatable)
                 yield session, row
                 name = getattr(row, self._is.key)
@@ -133,11 +138,18 @@ class ResourceStore(Generic[T]):
 
     @asynccontextmanager
     async def changing(
-        self, subject: Subject, handle: str, *, revision: int | None = None, is_end: bool = False
+        self,
+        subject: Subject,
+        handle: str,
+        *,
+        revision: int | None = None,
+        is_end: bool = False,
+        within: AsyncSession | None = None,
     ) -> AsyncGenerator[tuple[AsyncSession, T]]:
         """Give a row to the body, which changes it, and tell the audit what became another; nothing if nothing did.
 
         Args:
+            within: see `creating`.
             revision: the one that the change is meant for, None for whichever there is.
             is_end: after this the row is of no more use: the audit calls it deleted.
 
@@ -147,7 +159,7 @@ class ResourceStore(Generic[T]):
         """
         name = ""
         try:
-            async with self._database.session() as session:
+            async with self._transaction(within) as session:
                 row = await self._found(session, handle, for_update=True)
                 self._check(row, revision)
                 before = self._is.told(row)
@@ -159,6 +171,14 @@ class ResourceStore(Generic[T]):
                 await self._tell_further(session, subject)
         except IntegrityError as error:
             raise self._taken(name) from error
+
+    @asynccontextmanager
+    async def _transaction(self, within: AsyncSession | None) -> AsyncGenerator[AsyncSession]:
+        if within is not None:
+            yield within
+            return
+        async with self._database.session() as session:
+            yield session
 
     async def _refuse_repeated(self, session: AsyncSession, repeatable: Repeatable | None) -> None:
         held = None if repeatable is None else await session.get(IdempotentCreate, repeatable.id)
@@ -225,7 +245,9 @@ class ResourceStore(Generic[T]):
         return session.info.setdefault("further", [])
 
     async def _tell_further(self, session: AsyncSession, subject: Subject) -> None:
-        for row, before in self._further(session):
+        further = self._further(session)
+        while further:
+            row, before = further.pop(0)
             await self._tell(session, subject, row, before, is_end=False)
 
     async def _tell(self, session: AsyncSession, subject: Subject, row: T, before: Json, *, is_end: bool) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -20,6 +20,16 @@ from llm_manager.gateway.users.sessions import Sessions
 
 _BEARER = "bearer "
 _IDEMPOTENCY, _LONGEST_KEY = "idempotency-key", 255
+
+
+# Any: OpenAPI's own form
+IDEMPOTENCY_PARAMETER: Mapping[str, Any] = {
+    "name": _IDEMPOTENCY,
+    "in": "header",
+    "required": False,
+    "description": "A request that is sent again with the same key within a day makes nothing a second time.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_KEY, "pattern": "^[ -~]*$"},
+}
 
 
 class Programs(Protocol):

@@ -1,0 +1,1 @@
+"""Packages: providers, apps, models, aliases and overrides that are taken in and given out together."""
