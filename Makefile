@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 STEP := sh scripts/step.sh
-MEMBERS := core contracts kit testing cli gateway providers usage
+MEMBERS := core contracts kit testing cli client gateway providers usage
 # pytest's, on two cores; set N=0 to debug a test
 N ?= 2
 # mkdocs-material advertises its successor at every build
@@ -86,6 +86,7 @@ check-house:
 
 check-docs:
 	@$(STEP) "docs: generated pages" "run 'make docs'" $(BIN)/python scripts/generate_docs.py --check
+	@$(STEP) "client: generated code" "run 'make docs'" $(BIN)/python scripts/generate_client.py --check
 	@$(STEP) "docs: build, strict" "see the lines above" $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 fmt: setup ## Format, and mend what the linter can mend
@@ -105,8 +106,9 @@ lock: ## Resolve the newest versions into requirements.lock (needs a working .ve
 requirements: setup ## Show which rows of the specification tests prove, and record them
 	@$(BIN)/python tests/meta/requirement_ledger.py --write
 
-docs: setup ## Write the generated pages, then build the docs into build/site
+docs: setup ## Write the generated pages and the client of the admin API, then build the docs into build/site
 	@$(STEP) "docs: generated pages" "see the lines above" $(BIN)/python scripts/generate_docs.py
+	@$(STEP) "client: generated code" "see the lines above" $(BIN)/python scripts/generate_client.py
 	@$(STEP) "docs: build, strict" "see the lines above" $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 openapi: setup ## Print the gateway's OpenAPI document
