@@ -258,10 +258,12 @@ async def test_a_request_is_answered_whatever_its_size_and_its_cost_reaches_the_
 async def test_a_reader_that_is_gone_is_told_to_its_worker(guarded: NatsServer) -> None:
     """Both ways of it: the caller answers a probe, and the server does when the caller's process has ended."""
     reasons: asyncio.Queue[str | None] = asyncio.Queue()
+    begun = asyncio.Semaphore(0)
 
     async def answer(request: IncomingRequest, sink: FrameSink) -> bytes:
+        begun.release()
         try:
-            await asyncio.sleep(20)
+            await asyncio.Event().wait()
         finally:
             reasons.put_nowait(request.cancel_reason)
         return b""
@@ -276,12 +278,14 @@ async def test_a_reader_that_is_gone_is_told_to_its_worker(guarded: NatsServer) 
         asyncio.timeout(10),
     ):
         async with requester.stream("llm.v1.infer.k2", b"", request_id="r", deadline_seconds=20) as stream:
-            await asyncio.sleep(0.3)
+            await begun.acquire()
+            while not stream.worker_id:  # noqa: ASYNC110 # what the reader has heard has no event
+                await asyncio.sleep(0.01)
             assert stream.worker_id == "w2"
         assert await reasons.get() == "client_disconnected"
         lasting = requester.stream("llm.v1.infer.k2", b"", request_id="r", deadline_seconds=20)
         await lasting.__aenter__()
-        await asyncio.sleep(0.3)
+        await begun.acquire()
         requester._streams.clear()  # pyright: ignore[reportPrivateUsage]  # as if it had lost it
         assert await reasons.get() == "requester_gone"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class AsyncTransport(Protocol):
         ...
 
 
-class _Settings:
+class _Settings(ABC):
     """What both transports know; never changed after the start."""
 
     def __init__(
@@ -84,8 +85,9 @@ class _Settings:
         self._max_retries = max_retries
         self._open()
 
+    @abstractmethod
     def _open(self) -> None:
-        raise NotImplementedError
+        """Make the library's client, which keeps the connections."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.origin!r})"
