@@ -13,20 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
+from agreement import in_the_database, on_the_bus, rows
 from gateway_process import ADMIN, gateway_process
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url
 
 from llm_manager.core.ids import new_api_key
 from llm_manager.gateway.audit.store import AuditStore
 from llm_manager.gateway.audit.tables import AuditEntry
-from llm_manager.gateway.catalogue.records import kv_key
-from llm_manager.gateway.catalogue.store import RECORD_KINDS
 from llm_manager.gateway.tables import Alias, Configuration, Key, Provider, Table
-from llm_manager.kit.bus import kv
-from llm_manager.kit.bus.connection import connect
-from llm_manager.kit.bus.names import BUCKET_CONFIG
 from llm_manager.kit.sql import Database, open_database
 from llm_manager.testing.answering_worker import AnsweringWorker
 from llm_manager.testing.nats import NatsServer
@@ -68,26 +63,6 @@ async def write_until_it_is_gone(url: str, names: Iterator[int], done: Acknowled
                 done.defaults += 1
         except httpx2.TransportError:
             return
-
-
-async def rows(database: Database, table: type[Any]) -> list[Any]:
-    async with database.session(read_only=True) as session:
-        return list(await session.scalars(select(table)))
-
-
-async def on_the_bus(nats_url: str) -> dict[str, bytes]:
-    told: dict[str, bytes | None] = {}
-    async with connect(nats_url, name="test") as bus, kv.watch(bus, BUCKET_CONFIG, told.__setitem__):
-        return {key: value for key, value in told.items() if value is not None}
-
-
-async def in_the_database(database: Database) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for kind in RECORD_KINDS:
-        for row in await rows(database, kind.table):
-            record = kind.to_record(row)
-            found[kv_key(record)] = msgspec.json.encode(record)
-    return found
 
 
 @pytest.fixture

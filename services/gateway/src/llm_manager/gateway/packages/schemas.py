@@ -16,6 +16,7 @@ from llm_manager.gateway.providers.schemas import PlainProviderBody
 from llm_manager.gateway.resources.schemas import Body, Description
 
 FORMAT = 1
+# Of all resources together: an import is one transaction, and takes 2.5 to 4 ms for each (measured 2026-11-30).
 MOST_ENTRIES = 1_000
 PackageName = Annotated[
     str, Field(min_length=1, max_length=200, pattern=r"^[a-z0-9][a-z0-9._-]*$", examples=["team-models"])

@@ -116,6 +116,8 @@ class PackageService:
                 says which, and nothing was changed.
             PermissionRefused: the subject may not make one of the things in it.
         """
+        if (count := sum(len(_entries(package, section)) for section in SECTIONS)) > MOST_ENTRIES:
+            raise InvalidRequest(f"A package holds at most {MOST_ENTRIES} things, this one {count}: make two of it.")
         for section in SECTIONS:
             if entries := _entries(package, section):
                 subject.require(section.needs)
@@ -149,15 +151,17 @@ class PackageService:
         Raises:
             InvalidRequest: there is more than a package may hold.
         """
+        left = MOST_ENTRIES
         found: dict[str, Any] = {"manifest": manifest.model_dump(exclude_defaults=True) | {"format": manifest.format}}
         for section in SECTIONS:
             found[section.name] = []
             if resources and section.name not in resources:
                 continue
-            rows = await self._store.exported(section, limit=MOST_ENTRIES)
-            if len(rows) > MOST_ENTRIES:
+            rows = await self._store.exported(section, limit=left)
+            if (left := left - len(rows)) < 0:
                 raise InvalidRequest(
-                    f"There are more than {MOST_ENTRIES} {section.name}; leave them out, or give the others out apart.",
+                    f"There are more than {MOST_ENTRIES} things, which is what a package may hold; give some resources "
+                    "out apart.",
                     param="resources",
                 )
             entries = [_without_defaults(section, section.shown(row)) for row in rows]
