@@ -33,6 +33,13 @@ ANSWER: Json = {
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }
 
+CHUNK: Json = {
+    **{name: ANSWER[name] for name in ("id", "created", "model", "usage")},
+    "object": "chat.completion.chunk",
+    "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+}
+STREAM = f"data: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n"
+
 
 @dataclass
 class Upstream:
@@ -64,8 +71,10 @@ class Upstream:
                 time.sleep(upstream.seconds)
                 quoted = {"error": {"message": f"no: {self.headers['authorization']}"}}
                 data = json.dumps(said if upstream.status == 200 else quoted).encode()
+                is_stream = asked is not None and asked.get("stream") is True
+                data = STREAM.encode() if is_stream else data
                 self.send_response(upstream.status)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", "text/event-stream" if is_stream else "application/json")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -144,6 +153,28 @@ def test_a_provider_is_added_tested_named_and_obeyed_while_the_platform_runs(
         upstream.seconds = 2
         late = shop.post("/chat/completions", json=body)
         assert (late.status_code, "limit total" in late.text) == (504, True)
+
+
+def test_a_path_of_chats_is_that_of_streams_too_unless_those_have_their_own(
+    stack: Stack, admin: httpx2.Client, upstream: Upstream
+) -> None:
+    made(admin, "/providers", name="moved", kind="custom", base_url=upstream.base_url, paths={"chat": "/own/chat"})
+    body = {"model": "moved/small", "messages": [{"role": "user", "content": "Hi"}]}
+    changes: list[tuple[Json | None, list[str]]] = [
+        ({"chat": "/own/chat"}, ["/v1/own/chat", "/v1/own/chat"]),
+        ({"chat": "/own/chat", "chat_stream": "/own/stream"}, ["/v1/own/chat", "/v1/own/stream"]),
+        ({"chat_stream": "/own/stream"}, ["/v1/chat/completions", "/v1/own/stream"]),
+        (None, ["/v1/chat/completions", "/v1/chat/completions"]),
+    ]
+    with httpx2.Client(
+        base_url=stack.base_url, headers={"authorization": f"Bearer {stack.api_key}"}, timeout=30
+    ) as client:
+        for paths, asked_at in changes:
+            assert admin.patch("/providers/moved", json={"paths": paths}).is_success
+            for is_stream in (False, True):
+                answer = client.post("/chat/completions", json={**body, "stream": is_stream})
+                assert (answer.status_code, "Hello" in answer.text) == (200, True), answer.text
+            assert [path for path, _, asked in upstream.seen if asked is not None][-2:] == asked_at
 
 
 @pytest.mark.requirement("S11")

@@ -6,6 +6,7 @@ import json
 from typing import Any  # JSON bodies
 
 import pytest
+from msgspec.structs import replace
 
 from llm_manager.core.deltas import Finish, TextDelta, TokenCount
 from llm_manager.core.errors import InvalidRequest, UnsupportedParameter
@@ -207,8 +208,10 @@ def target(*, kind: str = "openai", model: str = "gpt-4o", **paths: str) -> Targ
     )
 
 
-def path_of(translators: Translators, of: Target, asked: JobInput, operation: Operation = "chat") -> str:
-    call, _ = translators.of(of).translated(Job(operation, of, asked, is_stream=False, timeout_seconds=1.0), Policy())
+def path_of(
+    translators: Translators, of: Target, asked: JobInput, operation: Operation = "chat", *, is_stream: bool = False
+) -> str:
+    call, _ = translators.of(of).translated(Job(operation, of, asked, is_stream, timeout_seconds=1.0), Policy())
     return with_model(call.path, of)
 
 
@@ -221,6 +224,54 @@ def test_paths_of_a_target_replace_those_of_the_facts_one_by_one() -> None:
     assert path_of(translators, mine, None, "models") == "/models"
     assert path_of(translators, target(), CHAT) == "/chat/completions"
     assert path_of(translators, target(chat="/other"), CHAT) == "/other"
+
+
+@pytest.mark.parametrize(
+    ("kind", "dialect"),
+    [
+        ("openai", "openai_chat"),
+        ("anthropic", "anthropic_messages"),
+        ("cohere", "cohere_v2"),
+        ("ollama", "ollama_chat"),
+        ("gemini", "gemini_generate"),
+    ],
+)
+@pytest.mark.parametrize("is_native", [False, True])
+def test_path_of_chats_is_that_of_streams_where_the_kind_has_one_for_both(
+    kind: str, dialect: str, is_native: bool
+) -> None:
+    translators = Translators(load_facts())
+    asked = native(dialect, b'{"messages":[]}') if is_native else CHAT
+
+    def paths(**said: str) -> tuple[str, str]:
+        mine = target(kind=kind, model="m", **said)
+        plain, streamed = [path_of(translators, mine, asked, is_stream=is_stream) for is_stream in (False, True)]
+        return plain, streamed
+
+    own, of_streams = paths()
+    # Gemini has two, so that who says one cannot mean the other
+    assert (own == of_streams) == (kind != "gemini")
+    assert paths(chat="/mine") == ("/mine", of_streams if kind == "gemini" else "/mine")
+    assert paths(chat="/mine", chat_stream="/streams") == ("/mine", "/streams")
+    assert paths(chat_stream="/streams") == (own, "/streams")
+
+
+@pytest.mark.parametrize("second", ["", "/vectors", "/many"])
+def test_path_of_one_text_is_that_of_several_where_the_kind_has_one_for_both(second: str) -> None:
+    facts = load_facts()["gemini"]
+    paths = replace(facts.paths, chat="/c", chat_stream="/c", embeddings="/vectors", embeddings_batch=second)
+    translators = Translators({"gemini": replace(facts, paths=paths)})
+    several = EmbeddingsInput(texts=("Hello", "you"))
+
+    def asked(**said: str) -> list[str]:
+        mine = target(kind="gemini", model="m", **said)
+        return [path_of(translators, mine, one, "embeddings") for one in (EMBED, several)]
+
+    assert asked() == ["/vectors", second or "/vectors"]
+    assert asked(embeddings="/mine") == ["/mine", "/many" if second == "/many" else "/mine"]
+    assert asked(embeddings="/mine", embeddings_batch="/ours") == ["/mine", "/ours"]
+    moved = target(kind="gemini", model="m", chat="/mine")
+    assert [path_of(translators, moved, CHAT, is_stream=stream) for stream in (False, True)] == ["/mine", "/mine"]
 
 
 def test_name_of_a_path_that_is_not_known_changes_nothing_else() -> None:

@@ -68,6 +68,7 @@ ROUTES = {
     *((method, "/api/v1/users/{user}") for method in ("GET", "PATCH")),
     *((method, "/api/v1/users/{user}/sessions") for method in ("GET", "DELETE")),
     *((method, "/api/v1/session") for method in ("GET", "POST", "DELETE")),
+    ("PUT", "/api/v1/session/password"),
     ("GET", "/api/v1/apps"),
     ("POST", "/api/v1/apps"),
     ("GET", "/api/v1/apps/{app}"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from llm_manager.gateway.catalogue.environment import Wanted, wanted
 from llm_manager.kit.secrets import SecretBox
 from llm_manager.testing.master_key import MASTER_KEY
 
@@ -25,6 +27,8 @@ OTHER = {
     "MISTRAL_API_KEY": "other-mistral",
     "CUSTOM_BASE_URL": "http://127.0.0.1:10/v1",
 }
+# of groq
+MODEL = "llama-3.3-70b-versatile"
 OF_A_PERSON = "sk-of-a-person-0123456789"
 Json = dict[str, Any]
 # by path, what a person changes of what the environment gives
@@ -48,8 +52,8 @@ async def shown(admin: httpx2.AsyncClient, path: str) -> Json:
     answer = await admin.get(f"/{path}")
     assert answer.status_code == 200, answer.text
     found: Json = answer.json()
-    # those say which variables are set now, and for how many configurations they ask
-    now = ("variables", "kept_variables", "models")
+    # those say which variables are set now
+    now = ("variables", "kept_variables")
     return {name: value for name, value in found.items() if name not in now}
 
 
@@ -87,6 +91,65 @@ async def test_no_restart_reverts_what_a_person_changed_and_it_is_shown_whose_it
             snapshot = served.gateway.parts.catalogue.snapshot
             assert snapshot.providers["custom"].base_url == "http://127.0.0.1:11/v1"
             assert "groq" not in snapshot.providers
+
+
+async def models_of(admin: httpx2.AsyncClient, provider: str) -> set[str]:
+    """The names of the configurations that are on and lead to a provider."""
+    rows = (await admin.get("/configurations", params={"limit": 500, "is_enabled": True})).json()["data"]
+    return {row["name"] for row in rows if row["provider"] == provider}
+
+
+@pytest.mark.requirement("B-20")
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"api_key": OF_A_PERSON}, "groq"), ({"name": "mine", "api_key": OF_A_PERSON}, "mine")],
+    ids=["key", "name"],
+)
+async def test_who_takes_a_provider_over_keeps_its_models(change: Json, name: str, start: Any) -> None:
+    given = {"GROQ_API_KEY": "gsk-given-groq"}
+    async with start(environ=given) as served, admin_of(served) as admin:
+        kept = await models_of(admin, "groq")
+        assert MODEL in kept
+        assert (await admin.patch("/providers/groq", json=change)).status_code == 200
+    for later in ({}, given, {}):
+        async with start(environ=later) as served, admin_of(served) as admin:
+            assert await models_of(admin, name) == kept
+            row = await shown(admin, f"configurations/{MODEL}")
+            assert (row["managed_by"], row["provider"]) == ("environment", name)
+            resolved = served.gateway.parts.catalogue.snapshot.configurations[MODEL]
+            assert (resolved.provider, resolved.is_active) == (name, True)
+            assert (await shown(admin, "aliases/default"))["is_enabled"]
+
+
+@pytest.mark.requirement("B-20")
+async def test_a_provider_that_a_person_took_over_and_put_away_keeps_its_models_for_its_return(start: Any) -> None:
+    async with start(environ=GIVEN) as served, admin_of(served) as admin:
+        kept = await models_of(admin, "openai")
+        await changed(admin, "providers/openai", {"api_key": OF_A_PERSON})
+        assert (await admin.post("/providers/openai/archive")).status_code == 200
+    async with start(environ={}) as served, admin_of(served) as admin:
+        assert "openai" not in served.gateway.parts.catalogue.snapshot.providers
+        assert (await admin.post("/providers/openai/restore")).status_code == 200
+        assert await models_of(admin, "openai") == kept
+        assert "openai" in served.gateway.parts.catalogue.snapshot.providers
+
+
+async def test_a_model_that_a_release_drops_goes_off_unless_its_provider_is_a_person_s(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start(environ=GIVEN) as served, admin_of(served) as admin:
+        kept = {name: await models_of(admin, name) for name in ("openai", "mistral")}
+        await changed(admin, "providers/openai", {"api_key": OF_A_PERSON})
+
+    def fewer(*said: Any, **options: Any) -> Wanted:
+        asked = wanted(*said, **options)
+        left = [one for one in asked.configurations if one.provider not in kept or one.name.endswith("-latest")]
+        return replace(asked, configurations=tuple(left))
+
+    monkeypatch.setattr("llm_manager.gateway.bootstrap.wanted", fewer)
+    async with start(environ=GIVEN) as served, admin_of(served) as admin:
+        assert await models_of(admin, "openai") == kept["openai"]
+        assert await models_of(admin, "mistral") < kept["mistral"]
 
 
 @pytest.mark.requirement("B-20")

@@ -88,6 +88,7 @@ def test_of_the_routes_of_the_admin_api_only_the_session_needs_no_permission() -
     assert of_whoever_is_logged_in == {
         ("GET", "/api/v1/session"),
         ("DELETE", "/api/v1/session"),
+        ("PUT", "/api/v1/session/password"),
         ("GET", "/api/v1/permissions"),
         ("GET", "/api/v1/roles"),
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -24,6 +26,8 @@ _PRAGMAS = (
 )
 _CONNECT_SECONDS, _STATEMENT_SECONDS, _POOL_WAIT_SECONDS = 5, 30, 10
 _RECYCLE_SECONDS = 1_800
+# While a database says nothing, one attempt each this many seconds finds out whether it is back.
+_PROBE_SECONDS = 1.0
 _READ_ONLY = "llm_manager_read_only"
 # Sources: sqlite.org/rescode.html; PostgreSQL 17, appendix A: connection, resources, operator, system, lock timeout.
 _SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_READONLY")
@@ -33,8 +37,11 @@ _POSTGRESQL_OUTAGES = ("08", "53", "57", "58", "55P03")
 class Database:
     """Sessions on one engine. Close it by leaving `open_database`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, most: int) -> None:
         self.engine = engine
+        # The pool's own queue is woken by connections that are given back, not by those that could not be made: whoever
+        # waited there while all attempts failed would wait to the end.
+        self._places = asyncio.Semaphore(most)
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     @property
@@ -51,7 +58,7 @@ class Database:
             StoreUnavailable: the database does not answer, or a lock was not free in time.
         """
         try:
-            async with self._sessions() as session, session.begin():
+            async with self._place(), self._sessions() as session, session.begin():
                 options: dict[str, Any] = {_READ_ONLY: read_only}  # options are untyped in SQLAlchemy
                 if read_only and not self.is_sqlite:
                     options["postgresql_readonly"] = True
@@ -62,13 +69,63 @@ class Database:
                 raise unavailable(error) from error
             raise
 
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        async with asyncio.timeout(_POOL_WAIT_SECONDS):
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Connecting:
+    """Makes connections. While a database says nothing, one attempt each second waits for it, and others fail at once.
+
+    A refusal that comes at once costs nobody time, so after it everybody tries. What is in the pool already is not
+    asked. Probes do not wait for each other: one may hang until its time is up while the database is back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failure = ""
+        self._next = 0.0
+        self._successes = 0
+
+    def __call__(
+        self, dialect: Dialect, _: object, arguments: list[Any], options: dict[str, Any]
+    ) -> DBAPIConnection:  # Any: SQLAlchemy's own type
+        """Return a new connection. Raises NotTriedError, and what the driver raises."""
+        now, successes = self._clock(), self._successes
+        if self._failure:
+            if now < self._next:
+                raise NotTriedError(self._failure)
+            self._next = now + _PROBE_SECONDS
+        try:
+            made = dialect.connect(*arguments, **options)
+        except OSError as error:
+            ended = self._clock()
+            # one that began before another one succeeded knows only how it was
+            if ended - now >= _PROBE_SECONDS and successes == self._successes:
+                if not self._failure:
+                    self._next = ended + _PROBE_SECONDS
+                self._failure = type(error).__name__
+            raise
+        self._failure, self._successes = "", successes + 1
+        return made
+
+
+class NotTriedError(OSError):
+    """No connection was tried, because the last attempt waited in vain; holds the name of what that one raised."""
+
 
 @asynccontextmanager
 async def open_database(url: str, *, pool_size: int = 5) -> AsyncGenerator[Database]:
     """Open a database (`sqlite+aiosqlite:///path` or `postgresql+asyncpg://…`) while the body runs."""
     engine = make_engine(make_url(url), pool_size=pool_size)
+    event.listen(engine.sync_engine, "do_connect", Connecting())
     try:
-        yield Database(engine)
+        yield Database(engine, most=pool_size if engine.dialect.name == "sqlite" else 2 * pool_size)
     finally:
         await engine.dispose()
 
@@ -105,7 +162,8 @@ def is_outage(error: Exception) -> bool:
 def unavailable(error: Exception) -> StoreUnavailable:
     """Say what happened without the statement's parameters, which SQLAlchemy's own text repeats."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return StoreUnavailable(f"The control-plane database does not answer ({type(cause).__name__}); retry in a moment.")
+    why = str(cause) if isinstance(cause, NotTriedError) else type(cause).__name__
+    return StoreUnavailable(f"The control-plane database does not answer ({why}); retry in a moment.")
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:

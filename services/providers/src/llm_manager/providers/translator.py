@@ -37,6 +37,7 @@ Translated = tuple[UpstreamCall, AnswerReader]
 _RESPONSES: DialectName = "openai_responses"
 _Replaced = tuple[tuple[str, str], ...]
 _MOST_KNOWN, _LONGEST_NAME, _LONGEST_PATHS = 1_000, 100, 2_000
+_SAME_AS = {"chat_stream": "chat", "embeddings_batch": "embeddings"}
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -190,4 +191,8 @@ def _paths(facts: Facts, target: Target) -> Paths:
         for name, path in target.paths.items()
         if path and name in Paths.__struct_fields__
     }
+    for name, other in _SAME_AS.items():
+        # who moves a path moves what the kind asks at the same one, unless that has a place of its own
+        if other in given and getattr(own, name) == getattr(own, other):
+            given.setdefault(name, given[other])
     return replace(own, **given)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import AliasView, ListOfAliasView
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -27,6 +27,8 @@ class Aliases:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        configuration: str | None = None,
     ) -> ListOfAliasView:
         """List aliases page by page, sorted by `name` or `created`.
 
@@ -34,12 +36,22 @@ class Aliases:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        configuration: Id or name of what they are names of.
         """
         return self._transport.request(
             "GET",
             "/api/v1/aliases",
             query=query_of(
-                {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                    "configuration": configuration,
+                }
             ),
         ).body
 
@@ -50,11 +62,21 @@ class Aliases:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        configuration: str | None = None,
     ) -> Iterator[AliasView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                configuration=configuration,
+                cursor=following,
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -135,6 +157,8 @@ class AsyncAliases:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        configuration: str | None = None,
     ) -> ListOfAliasView:
         """List aliases page by page, sorted by `name` or `created`.
 
@@ -142,13 +166,23 @@ class AsyncAliases:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        configuration: Id or name of what they are names of.
         """
         return (
             await self._transport.request(
                 "GET",
                 "/api/v1/aliases",
                 query=query_of(
-                    {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                    {
+                        "limit": limit,
+                        "sort": sort,
+                        "cursor": cursor,
+                        "search": search,
+                        "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                        "configuration": configuration,
+                    }
                 ),
             )
         ).body
@@ -160,11 +194,21 @@ class AsyncAliases:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        configuration: str | None = None,
     ) -> AsyncIterator[AliasView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = await self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = await self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                configuration=configuration,
+                cursor=following,
+            )
             for item in answer["data"]:
                 yield item
             following = answer["next_cursor"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import AppView, ListOfAppView
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -27,6 +27,7 @@ class Apps:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
     ) -> ListOfAppView:
         """List apps page by page, sorted by `name` or `created`.
 
@@ -34,12 +35,20 @@ class Apps:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
         """
         return self._transport.request(
             "GET",
             "/api/v1/apps",
             query=query_of(
-                {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                }
             ),
         ).body
 
@@ -50,11 +59,14 @@ class Apps:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
     ) -> Iterator[AppView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit, sort=sort, search=search, is_enabled=is_enabled, managed_by=managed_by, cursor=following
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -127,6 +139,7 @@ class AsyncApps:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
     ) -> ListOfAppView:
         """List apps page by page, sorted by `name` or `created`.
 
@@ -134,13 +147,21 @@ class AsyncApps:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
         """
         return (
             await self._transport.request(
                 "GET",
                 "/api/v1/apps",
                 query=query_of(
-                    {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                    {
+                        "limit": limit,
+                        "sort": sort,
+                        "cursor": cursor,
+                        "search": search,
+                        "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                    }
                 ),
             )
         ).body
@@ -152,11 +173,14 @@ class AsyncApps:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
     ) -> AsyncIterator[AppView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = await self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = await self.list(
+                limit=limit, sort=sort, search=search, is_enabled=is_enabled, managed_by=managed_by, cursor=following
+            )
             for item in answer["data"]:
                 yield item
             following = answer["next_cursor"]

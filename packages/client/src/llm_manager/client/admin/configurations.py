@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import Capabilities, ConfigurationView, Json, ListOfConfigurationView
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -27,6 +27,9 @@ class Configurations:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        provider: str | None = None,
+        app: str | None = None,
     ) -> ListOfConfigurationView:
         """List configurations page by page, sorted by `name` or `created`.
 
@@ -34,12 +37,24 @@ class Configurations:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        provider: Id or name of the provider that they lead to.
+        app: Id or name of the one app that may use them.
         """
         return self._transport.request(
             "GET",
             "/api/v1/configurations",
             query=query_of(
-                {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                    "provider": provider,
+                    "app": app,
+                }
             ),
         ).body
 
@@ -50,11 +65,23 @@ class Configurations:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        provider: str | None = None,
+        app: str | None = None,
     ) -> Iterator[ConfigurationView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                provider=provider,
+                app=app,
+                cursor=following,
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -197,6 +224,9 @@ class AsyncConfigurations:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        provider: str | None = None,
+        app: str | None = None,
     ) -> ListOfConfigurationView:
         """List configurations page by page, sorted by `name` or `created`.
 
@@ -204,13 +234,25 @@ class AsyncConfigurations:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        provider: Id or name of the provider that they lead to.
+        app: Id or name of the one app that may use them.
         """
         return (
             await self._transport.request(
                 "GET",
                 "/api/v1/configurations",
                 query=query_of(
-                    {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                    {
+                        "limit": limit,
+                        "sort": sort,
+                        "cursor": cursor,
+                        "search": search,
+                        "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                        "provider": provider,
+                        "app": app,
+                    }
                 ),
             )
         ).body
@@ -222,11 +264,23 @@ class AsyncConfigurations:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        provider: str | None = None,
+        app: str | None = None,
     ) -> AsyncIterator[ConfigurationView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = await self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = await self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                provider=provider,
+                app=app,
+                cursor=following,
+            )
             for item in answer["data"]:
                 yield item
             following = answer["next_cursor"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import KeyView, ListOfKeyView, NewKeyView
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -22,42 +22,61 @@ class Keys:
     def list(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
     ) -> ListOfKeyView:
         """List keys page by page, revoked ones included, sorted by `name` or `created`.
 
-        app: Id or name of the app whose keys are wanted.
         sort: A field; `-` in front for the other direction.
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        app: Id or name of the app whose keys are wanted.
         """
         return self._transport.request(
             "GET",
             "/api/v1/keys",
             query=query_of(
-                {"app": app, "limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                    "app": app,
+                }
             ),
         ).body
 
     def each(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
     ) -> Iterator[KeyView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(app=app, limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                app=app,
+                cursor=following,
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -154,20 +173,22 @@ class AsyncKeys:
     async def list(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
     ) -> ListOfKeyView:
         """List keys page by page, revoked ones included, sorted by `name` or `created`.
 
-        app: Id or name of the app whose keys are wanted.
         sort: A field; `-` in front for the other direction.
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        app: Id or name of the app whose keys are wanted.
         """
         return (
             await self._transport.request(
@@ -175,12 +196,13 @@ class AsyncKeys:
                 "/api/v1/keys",
                 query=query_of(
                     {
-                        "app": app,
                         "limit": limit,
                         "sort": sort,
                         "cursor": cursor,
                         "search": search,
                         "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                        "app": app,
                     }
                 ),
             )
@@ -189,17 +211,24 @@ class AsyncKeys:
     async def each(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
     ) -> AsyncIterator[KeyView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
             answer = await self.list(
-                app=app, limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                app=app,
+                cursor=following,
             )
             for item in answer["data"]:
                 yield item

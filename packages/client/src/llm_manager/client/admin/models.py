@@ -672,6 +672,13 @@ class PackageView(TypedDict):
     """How many of each resource the bundled one holds."""
 
 
+class PasswordChange(TypedDict):
+    """Another password for oneself. No rules for the current one; see `LogIn`."""
+
+    current_password: str
+    new_password: str
+
+
 class PermissionList(TypedDict):
     """Every permission, in the order in which people read them."""
 

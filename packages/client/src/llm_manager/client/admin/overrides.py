@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import Json, ListOfOverrideView, OverrideView, Strategy
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -22,42 +22,66 @@ class Overrides:
     def list(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
+        configuration: str | None = None,
     ) -> ListOfOverrideView:
         """List overrides page by page, sorted by `name` or `created`.
 
-        app: Id or name of the app whose overrides are wanted.
         sort: A field; `-` in front for the other direction.
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        app: Id or name of the app whose overrides are wanted.
+        configuration: Id or name of the one that they are for; without those for all.
         """
         return self._transport.request(
             "GET",
             "/api/v1/overrides",
             query=query_of(
-                {"app": app, "limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                    "app": app,
+                    "configuration": configuration,
+                }
             ),
         ).body
 
     def each(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
+        configuration: str | None = None,
     ) -> Iterator[OverrideView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(app=app, limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                app=app,
+                configuration=configuration,
+                cursor=following,
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -161,20 +185,24 @@ class AsyncOverrides:
     async def list(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
+        configuration: str | None = None,
     ) -> ListOfOverrideView:
         """List overrides page by page, sorted by `name` or `created`.
 
-        app: Id or name of the app whose overrides are wanted.
         sort: A field; `-` in front for the other direction.
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        app: Id or name of the app whose overrides are wanted.
+        configuration: Id or name of the one that they are for; without those for all.
         """
         return (
             await self._transport.request(
@@ -182,12 +210,14 @@ class AsyncOverrides:
                 "/api/v1/overrides",
                 query=query_of(
                     {
-                        "app": app,
                         "limit": limit,
                         "sort": sort,
                         "cursor": cursor,
                         "search": search,
                         "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                        "app": app,
+                        "configuration": configuration,
                     }
                 ),
             )
@@ -196,17 +226,26 @@ class AsyncOverrides:
     async def each(
         self,
         *,
-        app: str | None = None,
         limit: int | None = None,
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        app: str | None = None,
+        configuration: str | None = None,
     ) -> AsyncIterator[OverrideView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
             answer = await self.list(
-                app=app, limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                app=app,
+                configuration=configuration,
+                cursor=following,
             )
             for item in answer["data"]:
                 yield item

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_manager.client.admin.models import ConnectionView, ListOfProviderView, OfferedModels, ProviderView
 from llm_manager.client.arguments import UNSET, Unset, body_of, headers_of, query_of, quoted
@@ -27,6 +27,8 @@ class Providers:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        kind: str | None = None,
     ) -> ListOfProviderView:
         """List providers page by page, each with where it comes from, without secrets; sorted by `name` or
         `created`.
@@ -35,12 +37,22 @@ class Providers:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        kind: Only those of this kind.
         """
         return self._transport.request(
             "GET",
             "/api/v1/providers",
             query=query_of(
-                {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                {
+                    "limit": limit,
+                    "sort": sort,
+                    "cursor": cursor,
+                    "search": search,
+                    "is_enabled": is_enabled,
+                    "managed_by": managed_by,
+                    "kind": kind,
+                }
             ),
         ).body
 
@@ -51,11 +63,21 @@ class Providers:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        kind: str | None = None,
     ) -> Iterator[ProviderView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                kind=kind,
+                cursor=following,
+            )
             yield from answer["data"]
             following = answer["next_cursor"]
             if not following:
@@ -214,6 +236,8 @@ class AsyncProviders:
         cursor: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        kind: str | None = None,
     ) -> ListOfProviderView:
         """List providers page by page, each with where it comes from, without secrets; sorted by `name` or
         `created`.
@@ -222,13 +246,23 @@ class AsyncProviders:
         cursor: `next_cursor` of the page before.
         search: Part of a name, whatever its case.
         is_enabled: Only those that are, or that are not.
+        managed_by: Only those of persons, or of the environment.
+        kind: Only those of this kind.
         """
         return (
             await self._transport.request(
                 "GET",
                 "/api/v1/providers",
                 query=query_of(
-                    {"limit": limit, "sort": sort, "cursor": cursor, "search": search, "is_enabled": is_enabled}
+                    {
+                        "limit": limit,
+                        "sort": sort,
+                        "cursor": cursor,
+                        "search": search,
+                        "is_enabled": is_enabled,
+                        "managed_by": managed_by,
+                        "kind": kind,
+                    }
                 ),
             )
         ).body
@@ -240,11 +274,21 @@ class AsyncProviders:
         sort: str | None = None,
         search: str | None = None,
         is_enabled: bool | None = None,
+        managed_by: Literal["admin", "environment"] | None = None,
+        kind: str | None = None,
     ) -> AsyncIterator[ProviderView]:
         """Go through all pages of `list`, asking for each when it is needed. `limit` is the size of a page."""
         following: str | None = None
         while True:
-            answer = await self.list(limit=limit, sort=sort, search=search, is_enabled=is_enabled, cursor=following)
+            answer = await self.list(
+                limit=limit,
+                sort=sort,
+                search=search,
+                is_enabled=is_enabled,
+                managed_by=managed_by,
+                kind=kind,
+                cursor=following,
+            )
             for item in answer["data"]:
                 yield item
             following = answer["next_cursor"]

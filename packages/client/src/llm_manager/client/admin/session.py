@@ -35,6 +35,17 @@ class Session:
         """End the session and take its cookie away."""
         self._transport.request("DELETE", "/api/v1/session")
 
+    def password(self, *, current_password: str, new_password: str) -> None:
+        """Change one's own password: the current one is checked as for a log-in. All other sessions of the user end.
+
+        The fields of the body are those of PasswordChange.
+        """
+        self._transport.request(
+            "PUT",
+            "/api/v1/session/password",
+            body=body_of({"current_password": current_password, "new_password": new_password}),
+        )
+
 
 class AsyncSession:
     """Calls of /api/v1/session."""
@@ -58,3 +69,14 @@ class AsyncSession:
     async def delete(self) -> None:
         """End the session and take its cookie away."""
         await self._transport.request("DELETE", "/api/v1/session")
+
+    async def password(self, *, current_password: str, new_password: str) -> None:
+        """Change one's own password: the current one is checked as for a log-in. All other sessions of the user end.
+
+        The fields of the body are those of PasswordChange.
+        """
+        await self._transport.request(
+            "PUT",
+            "/api/v1/session/password",
+            body=body_of({"current_password": current_password, "new_password": new_password}),
+        )

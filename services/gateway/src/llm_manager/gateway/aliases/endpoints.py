@@ -9,14 +9,17 @@ from fastapi import Depends, Request, Response
 from llm_manager.gateway.access.endpoints import Requires, admin_router
 from llm_manager.gateway.access.rules import Permission, Subject
 from llm_manager.gateway.aliases.schemas import AliasBody, AliasChange, AliasView
+from llm_manager.gateway.aliases.service import ALIASES as RESOURCE
 from llm_manager.gateway.aliases.service import AliasService
 from llm_manager.gateway.http.built import Built
-from llm_manager.gateway.resources.endpoints import Paged, Revision, listed, shown
+from llm_manager.gateway.resources.endpoints import Revision, listed, paged, shown
+from llm_manager.gateway.resources.rules import Page
 from llm_manager.gateway.resources.schemas import ListOf
 
 ALIASES: Built[AliasService] = Built("aliases")
 router = admin_router("aliases", "Aliases")
 Viewer = Annotated[Subject, Depends(Requires(Permission.BASE_VIEW))]
+Paged = Annotated[Page, Depends(paged(RESOURCE))]
 Manager = Annotated[Subject, Depends(Requires(Permission.MODELS_MANAGE))]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.audit.rules import Json
+from llm_manager.gateway.resources.filters import Filter, naming
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import Declaration, referred
 from llm_manager.gateway.tables import Alias, Configuration
@@ -29,6 +30,9 @@ ALIASES = Declaration(
     told=_told,
     key="name",
     sorts={"name": "name", "created": "created_at"},
+    filters={
+        "configuration": Filter("Id or name of what they are names of.", naming(Alias.configuration_id, Configuration)),
+    },
     cleared={"description": ""},
 )
 

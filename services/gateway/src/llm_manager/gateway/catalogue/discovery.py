@@ -92,7 +92,7 @@ class ModelDirectory:
         for model in models:
             if model.id == target.upstream_model:
                 return _prefixed(provider, model)
-        raise snapshot.not_found(model_id)
+        raise snapshot.not_found(model_id, caller)
 
     async def discover(self, provider: ProviderRecord, *, refresh: bool = False) -> Sequence[Model]:
         """Return what one provider lists, by its own names: what is remembered for ten minutes, or an answer of now.

@@ -128,7 +128,7 @@ class Snapshot:
             if not self.is_open(caller, model):
                 raise self._refused(model, caller)
             return self._with_parameters(target_of(provider, upstream_model), caller, context, None)
-        raise self.not_found(model)
+        raise self.not_found(model, caller)
 
     def _with_parameters(
         self, target: Target, caller: Caller, context: str, configuration: ConfigurationRecord | None
@@ -182,6 +182,10 @@ class Snapshot:
         app, key = self.apps.get(caller.app_id), self.keys.get(caller.api_key_id)
         return is_allowed(app and app.allowed_models, names) and is_allowed(key and key.allowed_models, names)
 
+    def _is_usable(self, name: str, caller: Caller) -> bool:
+        found = self._configuration(name, caller)
+        return found is not None and self.is_owned(found, caller) and self.is_open(caller, name, found.name)
+
     def _refused(self, model: str, caller: Caller) -> PermissionRefused:
         app = self.apps.get(caller.app_id)
         return PermissionRefused(
@@ -190,12 +194,12 @@ class Snapshot:
             param="model",
         )
 
-    def not_found(self, model: str) -> ModelNotFound:
-        """Make the error for a name that leads nowhere."""
+    def not_found(self, model: str, caller: Caller) -> ModelNotFound:
+        """Make the error for a name that leads nowhere. It offers only what the caller may use."""
         # bounded, because comparing with every name of a large catalogue would cost more than the request
         names = itertools.islice(itertools.chain(self.configurations, self.aliases), _HINT_CANDIDATES)
         shown = model[:_SHOWN_NAME]
-        near = difflib.get_close_matches(shown, list(names), n=_HINTS)
+        near = difflib.get_close_matches(shown, [name for name in names if self._is_usable(name, caller)], n=_HINTS)
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
         return ModelNotFound(f"The model {shown!r} does not exist or your app may not use it. {hint}", param="model")
 

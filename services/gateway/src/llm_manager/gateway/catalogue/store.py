@@ -277,7 +277,8 @@ async def kept_by_environment(session: AsyncSession) -> dict[str, Kept]:
 class EnvironmentStore:
     """Makes the rows that the environment manages equal to what it asks for; running it again changes nothing.
 
-    Rows that a person made or took over are left alone.
+    Rows that a person made or took over are left alone, and so are the configurations of such a provider: whoever takes
+    one over keeps its models, whatever becomes of its variables and of the models that a release knows.
     """
 
     box: SecretBox
@@ -344,9 +345,10 @@ class EnvironmentStore:
                 row = rows[item.name] = Configuration(name=item.name, managed_by=ENVIRONMENT)
                 row.provider, row.upstream_model = provider, item.upstream_model
                 session.add(row)
-            elif row.managed_by == ENVIRONMENT:
+            elif row.managed_by == ENVIRONMENT and (row.provider is provider or row.provider.managed_by == ENVIRONMENT):
                 row.is_enabled, row.provider, row.upstream_model = True, provider, item.upstream_model
-        _disable_others(rows, {item.name for item in wanted.configurations})
+        given = {name: row for name, row in rows.items() if row.provider.managed_by == ENVIRONMENT}
+        _disable_others(given, {item.name for item in wanted.configurations})
         await session.flush()
         return rows
 

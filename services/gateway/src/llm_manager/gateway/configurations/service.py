@@ -12,6 +12,7 @@ from llm_manager.core.errors import InvalidRequest
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.configurations.rules import slug
 from llm_manager.gateway.ingress.openai.parameters import check_parameters
+from llm_manager.gateway.resources.filters import Filter, naming
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import Declaration, referred
 from llm_manager.gateway.tables import App, Configuration, Provider
@@ -35,6 +36,12 @@ CONFIGURATIONS = Declaration(
     told=_told,
     key="name",
     sorts={"name": "name", "created": "created_at"},
+    filters={
+        "provider": Filter(
+            "Id or name of the provider that they lead to.", naming(Configuration.provider_id, Provider)
+        ),
+        "app": Filter("Id or name of the one app that may use them.", naming(Configuration.app_id, App)),
+    },
     cleared={
         "title": "",
         "description": "",

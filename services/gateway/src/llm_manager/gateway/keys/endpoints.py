@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Request, Response
 
 from llm_manager.gateway.access.endpoints import Requires, admin_router
 from llm_manager.gateway.access.rules import Permission, Subject
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.keys.schemas import KeyBody, KeyChange, KeyView, NewKeyView, RotationBody
+from llm_manager.gateway.keys.service import KEYS as RESOURCE
 from llm_manager.gateway.keys.service import KeyService, NewKey
-from llm_manager.gateway.resources.endpoints import Paged, Revision, listed, shown, tag
+from llm_manager.gateway.resources.endpoints import Revision, listed, paged, shown, tag
+from llm_manager.gateway.resources.rules import Page
 from llm_manager.gateway.resources.schemas import ListOf
 
 KEYS: Built[KeyService] = Built("keys")
 router = admin_router("keys", "Keys")
+Paged = Annotated[Page, Depends(paged(RESOURCE))]
 Manager = Annotated[Subject, Depends(Requires(Permission.KEYS_MANAGE))]
 
 
 @router.get("")
-async def list_keys(
-    request: Request,
-    _: Manager,
-    page: Paged,
-    *,
-    app: Annotated[str, Query(max_length=200, description="Id or name of the app whose keys are wanted.")] = "",
-) -> ListOf[KeyView]:
+async def list_keys(request: Request, _: Manager, page: Paged) -> ListOf[KeyView]:
     """List keys page by page, revoked ones included, sorted by `name` or `created`."""
-    return listed(await KEYS.of(request).page(page, app=app), KeyView)
+    return listed(await KEYS.of(request).page(page), KeyView)
 
 
 @router.post("", status_code=201)

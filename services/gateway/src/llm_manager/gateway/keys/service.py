@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.core.errors import Conflict, InvalidRequest, NotFound, PermissionRefused
@@ -17,6 +17,7 @@ from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.catalogue.service import Catalogue
 from llm_manager.gateway.catalogue.store import key_record
 from llm_manager.gateway.keys.rules import INFERENCE
+from llm_manager.gateway.resources.filters import Filter, naming
 from llm_manager.gateway.resources.rules import Page, RepeatedError, values_of
 from llm_manager.gateway.resources.store import Declaration, ResourceStore, referred
 from llm_manager.gateway.tables import ADMIN, ENVIRONMENT, App, Key
@@ -49,6 +50,9 @@ KEYS = Declaration(
     told=_told,
     key="name",
     sorts={"name": "name", "created": "created_at"},
+    filters={
+        "app": Filter("Id or name of the app whose keys are wanted.", naming(Key.app_id, App)),
+    },
     cleared={"expires_at": None, "allowed_addresses": None, "allowed_models": None},
     # a name may be taken again once its key is revoked or was rotated
     is_found_by_key=False,
@@ -85,16 +89,9 @@ class KeyService:
         self._make = make
         self._clock = clock
 
-    async def page(self, page: Page, *, app: str = "") -> tuple[list[Key], str]:
-        """Return keys, revoked ones included, and the cursor of the next page.
-
-        Args:
-            app: id or name of the app whose keys are wanted; empty for those of all.
-        """
-        conditions: list[ColumnElement[bool]] = []
-        if app:
-            conditions.append(Key.app_id.in_(select(App.id).where((App.id == app) | (App.name == app))))
-        return await self._store.page(page, *conditions)
+    async def page(self, page: Page) -> tuple[list[Key], str]:
+        """Return keys, revoked ones included, and the cursor of the next page."""
+        return await self._store.page(page)
 
     async def find(self, key_id: str) -> Key:
         """Return a key by its id. Raises NotFound."""

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Request, Response
 
 from llm_manager.gateway.access.endpoints import Requires, admin_router
 from llm_manager.gateway.access.rules import Permission, Subject
 from llm_manager.gateway.http.built import Built
 from llm_manager.gateway.overrides.schemas import OverrideBody, OverrideChange, OverrideView
+from llm_manager.gateway.overrides.service import OVERRIDES as RESOURCE
 from llm_manager.gateway.overrides.service import OverrideService
-from llm_manager.gateway.resources.endpoints import Paged, Revision, listed, shown
+from llm_manager.gateway.resources.endpoints import Revision, listed, paged, shown
+from llm_manager.gateway.resources.rules import Page
 from llm_manager.gateway.resources.schemas import ListOf
 
 OVERRIDES: Built[OverrideService] = Built("overrides")
 router = admin_router("overrides", "Overrides")
 Viewer = Annotated[Subject, Depends(Requires(Permission.BASE_VIEW))]
+Paged = Annotated[Page, Depends(paged(RESOURCE))]
 Manager = Annotated[Subject, Depends(Requires(Permission.MODELS_MANAGE))]
 
 
 @router.get("")
-async def list_overrides(
-    request: Request,
-    _: Viewer,
-    page: Paged,
-    *,
-    app: Annotated[str, Query(max_length=200, description="Id or name of the app whose overrides are wanted.")] = "",
-) -> ListOf[OverrideView]:
+async def list_overrides(request: Request, _: Viewer, page: Paged) -> ListOf[OverrideView]:
     """List overrides page by page, sorted by `name` or `created`."""
-    return listed(await OVERRIDES.of(request).of_app(page, app), OverrideView)
+    return listed(await OVERRIDES.of(request).page(page), OverrideView)
 
 
 @router.post("", status_code=201)

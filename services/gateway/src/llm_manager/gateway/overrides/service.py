@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.ingress.openai.parameters import check_parameters
 from llm_manager.gateway.parameters.rules import Strategy
-from llm_manager.gateway.resources.rules import Page
+from llm_manager.gateway.resources.filters import Filter, naming
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import Declaration, referred
 from llm_manager.gateway.tables import App, Configuration, Override
@@ -31,6 +30,13 @@ OVERRIDES = Declaration(
     told=_told,
     key="name",
     sorts={"name": "name", "created": "created_at"},
+    filters={
+        "app": Filter("Id or name of the app whose overrides are wanted.", naming(Override.app_id, App)),
+        "configuration": Filter(
+            "Id or name of the one that they are for; without those for all.",
+            naming(Override.configuration_id, Configuration),
+        ),
+    },
     cleared={"description": "", "context": "", "configuration": None},
     # two apps may each have one of the same name
     is_found_by_key=False,
@@ -39,16 +45,6 @@ OVERRIDES = Declaration(
 
 class OverrideService(ResourceService[Override]):
     """Overrides of all apps."""
-
-    async def of_app(self, page: Page, app: str) -> tuple[list[Override], str]:
-        """Return overrides, and the cursor of the next page.
-
-        Args:
-            app: id or name of the app whose overrides are wanted; empty for those of all.
-        """
-        if not app:
-            return await self.page(page)
-        return await self.page(page, Override.app_id.in_(select(App.id).where((App.id == app) | (App.name == app))))
 
     async def fill(self, session: AsyncSession, row: Override, values: Mapping[str, Any]) -> list[Override]:
         """Give a row its values."""

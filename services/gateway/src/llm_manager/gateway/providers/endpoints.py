@@ -16,14 +16,17 @@ from llm_manager.gateway.providers.schemas import (
     ProviderKeyChange,
     ProviderView,
 )
+from llm_manager.gateway.providers.service import PROVIDERS as RESOURCE
 from llm_manager.gateway.providers.service import ProviderService
-from llm_manager.gateway.resources.endpoints import Paged, Revision, tag
+from llm_manager.gateway.resources.endpoints import Revision, paged, tag
+from llm_manager.gateway.resources.rules import Page
 from llm_manager.gateway.resources.schemas import ListOf
 from llm_manager.gateway.tables import Provider
 
 PROVIDERS: Built[ProviderService] = Built("providers")
 router = admin_router("providers", "Providers")
 Viewer = Annotated[Subject, Depends(Requires(Permission.BASE_VIEW))]
+Paged = Annotated[Page, Depends(paged(RESOURCE))]
 Manager = Annotated[Subject, Depends(Requires(Permission.PROVIDERS_MANAGE))]
 
 

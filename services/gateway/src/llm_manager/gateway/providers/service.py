@@ -36,6 +36,7 @@ from llm_manager.gateway.providers.rules import (
 )
 from llm_manager.gateway.providers.schemas import ProviderKeyView, ProviderView
 from llm_manager.gateway.providers.store import ProviderStore
+from llm_manager.gateway.resources.filters import Filter, equal
 from llm_manager.gateway.resources.service import ResourceService
 from llm_manager.gateway.resources.store import Declaration, ResourceStore
 from llm_manager.gateway.tables import ENVIRONMENT, Provider
@@ -71,6 +72,9 @@ PROVIDERS = Declaration(
     told=_told,
     key="name",
     sorts={"name": "name", "created": "created_at"},
+    filters={
+        "kind": Filter("Only those of this kind.", equal(Provider.kind)),
+    },
     cleared={"description": "", "base_url": "", "api_key": None, "headers": None, "paths": {}, "timeouts": {}},
 )
 

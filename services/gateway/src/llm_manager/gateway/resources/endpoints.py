@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Header, Query, Response
 
 from llm_manager.gateway.http.fields import Absent
 from llm_manager.gateway.resources.rules import MOST_ROWS, Page, etag_of, expected_revision
 from llm_manager.gateway.resources.schemas import ListOf, View
+from llm_manager.gateway.resources.store import Declaration
 from llm_manager.gateway.tables import Table
 
 V = TypeVar("V", bound=View)
 
 _LONGEST_CURSOR = 2_000
+_LONGEST_FILTER = 512
 # Only described; `expected_revision` says what is wrong.
 _ETAG = r'^(\*|(W/)?"?[0-9]{1,18}"?)$'
 
@@ -26,8 +30,34 @@ def _page(
     cursor: Annotated[str, Query(max_length=_LONGEST_CURSOR, description="`next_cursor` of the page before.")] = "",
     search: Annotated[str, Query(max_length=200, description="Part of a name, whatever its case.")] = "",
     is_enabled: Annotated[bool | Absent, Query(description="Only those that are, or that are not.")] = None,
+    managed_by: Annotated[
+        Literal["admin", "environment"] | Absent, Query(description="Only those of persons, or of the environment.")
+    ] = None,
 ) -> Page:
-    return Page(limit=limit, sort=sort, cursor=cursor, search=search, is_enabled=is_enabled)
+    return Page(limit=limit, sort=sort, cursor=cursor, search=search, is_enabled=is_enabled, managed_by=managed_by)
+
+
+def paged(declaration: Declaration[Any]) -> Callable[..., Page]:
+    """Return the dependency that reads a page of a resource: what every list takes, and the resource's own filters."""
+
+    # Any: the parameters of `_page`, which FastAPI has checked
+    def read(**said: Any) -> Page:
+        filters = {name: said.pop(name) for name in declaration.filters}
+        return replace(_page(**said), filters=filters)
+
+    common = inspect.signature(_page, eval_str=True)
+    own = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default="",
+            annotation=Annotated[str, Query(max_length=_LONGEST_FILTER, description=one.description)],
+        )
+        for name, one in declaration.filters.items()
+    ]
+    # FastAPI reads parameters from here, so that a filter is declared once
+    read.__dict__["__signature__"] = common.replace(parameters=[*common.parameters.values(), *own])
+    return read
 
 
 def _revision(

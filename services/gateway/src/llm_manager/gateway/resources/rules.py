@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,6 +25,8 @@ class Page:
         cursor: what the page before gave; empty for the first page.
         search: part of a name, whatever its case.
         is_enabled: only those that are, or are not; None for all.
+        managed_by: only those that a person or the environment manages; None for all.
+        filters: by the name of a filter of the resource, the value that is wanted; empty for any.
     """
 
     limit: int = 100
@@ -32,6 +34,8 @@ class Page:
     cursor: str = ""
     search: str = ""
     is_enabled: bool | None = None
+    managed_by: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -84,10 +88,10 @@ def values_of(said: Mapping[str, Any], cleared: Mapping[str, Any]) -> dict[str, 
         InvalidRequest: null for a field that cannot be.
     """
     values: dict[str, Any] = {}
-    for field, value in said.items():
-        if value is None and field not in cleared:
-            raise InvalidRequest(f"{field} cannot be taken away; leave it out to keep it.", param=field)
-        values[field] = cleared[field] if value is None else value
+    for name, value in said.items():
+        if value is None and name not in cleared:
+            raise InvalidRequest(f"{name} cannot be taken away; leave it out to keep it.", param=name)
+        values[name] = cleared[name] if value is None else value
     return values
 
 

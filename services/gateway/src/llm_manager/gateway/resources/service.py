@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.access.rules import Subject
@@ -42,9 +41,9 @@ class ResourceService(Generic[T]):
         """Of the resource, as in the address of the admin API."""
         return self._is.name
 
-    async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
+    async def page(self, page: Page) -> tuple[list[T], str]:
         """Return rows, and the cursor of the next page. Raises InvalidRequest: see `ResourceStore.page`."""
-        return await self._store.page(page, *conditions)
+        return await self._store.page(page)
 
     async def find(self, handle: str) -> T:
         """Return a row by its id or its name. Raises NotFound."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
+from sqlalchemy import Select, and_, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,7 @@ from llm_manager.core.errors import Conflict, InvalidRequest, NotFound, Precondi
 from llm_manager.gateway.access.rules import Repeatable, Subject
 from llm_manager.gateway.audit.rules import Action, Json, changed_fields
 from llm_manager.gateway.audit.store import AuditStore
+from llm_manager.gateway.resources.filters import Filter
 from llm_manager.gateway.resources.rules import Page, Place, RepeatedError, cursor_of, place_of
 from llm_manager.gateway.tables import ENVIRONMENT, IdempotentCreate, Instant, Table
 from llm_manager.kit.sql import Database
@@ -36,6 +37,7 @@ class Declaration(Generic[T]):
         key: attribute that people call a row by; lists are searched in it.
         sorts: by what a list may be sorted, and the attribute that says it: a text or a time.
         cleared: what null makes of each field that a change may take away.
+        filters: by what else a list may be narrowed, by the name of the parameter.
         is_found_by_key: no two rows have the same, so that one can be asked for by it as well as by its id.
     """
 
@@ -46,6 +48,7 @@ class Declaration(Generic[T]):
     key: str
     sorts: Mapping[str, str]
     cleared: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    filters: Mapping[str, Filter] = field(default_factory=dict[str, Filter])
     is_found_by_key: bool = True
 
     # Any: which columns a table has, its type cannot say
@@ -67,13 +70,13 @@ class ResourceStore(Generic[T]):
         """What resource this is."""
         return self._is
 
-    async def page(self, page: Page, *conditions: ColumnElement[bool]) -> tuple[list[T], str]:
+    async def page(self, page: Page) -> tuple[list[T], str]:
         """Return rows, and the cursor of the next page; empty on the last one.
 
         Raises:
             InvalidRequest: it cannot be sorted so, or the cursor is of another list.
         """
-        query = self._filtered(page).where(*conditions)
+        query = self._filtered(page)
         name, is_reversed = page.sort.removeprefix("-"), page.sort.startswith("-")
         if (attribute := self._is.sorts.get(name)) is None:
             raise InvalidRequest(f"A list of {self._is.name} is sorted by {', '.join(self._is.sorts)}.", param="sort")
@@ -267,8 +270,10 @@ class ResourceStore(Generic[T]):
 
     def _filtered(self, page: Page) -> Select[T]:
         query = select(self._is.table)
-        if "\0" in page.search:
-            raise InvalidRequest("search: no name has this character.", param="search")
+        for param, value in {"search": page.search, **page.filters}.items():
+            # PostgreSQL has no text with NUL in it
+            if "\0" in value:
+                raise InvalidRequest(f"{param}: no name has this character.", param=param)
         if page.search:
             name = self._is.column(self._is.key)
             # SQLite knows upper and lower case of ASCII only: of other letters at least the very same are found
@@ -280,7 +285,9 @@ class ResourceStore(Generic[T]):
             )
         if page.is_enabled is not None:
             query = query.where(self._is.column("is_enabled").is_(page.is_enabled))
-        return query
+        if page.managed_by is not None:
+            query = query.where(self._is.column("managed_by") == page.managed_by)
+        return query.where(*(self._is.filters[name].condition(value) for name, value in page.filters.items() if value))
 
     async def _found(self, session: AsyncSession, handle: str, *, for_update: bool = False) -> T:
         row_id, name = self._is.column("id"), self._is.column(self._is.key)

@@ -16,18 +16,21 @@ _COMMON = frozenset(
 )
 
 
-def check_password(password: str, *, name: str) -> None:
+def check_password(password: str, *, name: str, param: str = "password") -> None:
     """Go on only if somebody of this name may have this password. Messages never repeat it.
+
+    Args:
+        param: what the request calls it.
 
     Raises:
         InvalidRequest: too short, too long, the name, or one of those that are guessed first.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidRequest(f"The password must have {SHORTEST} to {LONGEST} characters.", param="password")
+        raise InvalidRequest(f"The password must have {SHORTEST} to {LONGEST} characters.", param=param)
     if password.casefold() == name.casefold():
-        raise InvalidRequest("The password is the name of the user; choose another one.", param="password")
+        raise InvalidRequest("The password is the name of the user; choose another one.", param=param)
     if len(set(password)) == 1 or "".join(password.casefold().split()) in _COMMON:
         raise InvalidRequest(
             "The password is among those that are guessed first; take a sentence, or what a password manager makes.",
-            param="password",
+            param=param,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_manager.core.errors import Conflict
+from llm_manager.core.errors import AuthenticationFailed, Conflict, InvalidRequest
 from llm_manager.gateway.access.rules import Role, Subject
 from llm_manager.gateway.audit.rules import Json
 from llm_manager.gateway.audit.tables import AuditHead
@@ -25,6 +25,7 @@ from llm_manager.gateway.users.store import ADMIN_NAME
 
 # The state of a row in memory, never its hash: that is how the audit learns that a password is another one.
 _FIELD = "password"
+_NEW = "new_password"
 
 
 def _told(row: User) -> Json:
@@ -120,15 +121,38 @@ class UserService:
             for field, value in values.items():
                 setattr(row, field, value)
             if hashed is not None:
-                row.password_hash = hashed
-                inspect(row).info[_FIELD] = "changed"
-            if hashed is not None or "is_enabled" in values:
-                # a person decided, so the environment leaves it as it is at the next start
-                row.managed_by = ADMIN
+                _put_password(row, hashed)
+            if "is_enabled" in values:
+                row.managed_by = ADMIN  # see _put_password
             if is_out:
                 await self._sessions.end_all(session, subject, row)
         self._door.forget(before, row.name)
         return row
+
+    async def change_own_password(self, subject: Subject, *, current: str, new: str, session_id: str | None) -> None:
+        """Change the password of the user who asks, and log that user out everywhere else.
+
+        Args:
+            session_id: of the session that asks, which goes on; None for HTTP Basic.
+
+        Raises:
+            AuthenticationFailed: the current password is wrong, or another change of it was faster.
+            GatewayRateLimited, StoreUnavailable: see `AdminDoor.check`.
+            InvalidRequest: the new password will not do.
+        """
+        # both look only at what was sent, so they tell nothing of what is right and cost no try
+        check_password(new, name=subject.name, param=_NEW)
+        if new == current:
+            raise InvalidRequest("The new password is the current one; choose another one.", param=_NEW)
+        account = await self._door.check(subject.name, current, address=subject.address, request_id=subject.request_id)
+        hashed = await self._checks.hashed(new, room=Room.KNOWN)
+        async with self._store.changing(subject, subject.id) as (session, row):
+            # hashes are salted: this one is of the same user and of the password that was checked, or it was changed
+            if row.password_hash != account.password_hash or not row.is_enabled:
+                raise AuthenticationFailed("The user was changed at this moment; log in again.")
+            _put_password(row, hashed)
+            await self._sessions.end_all(session, subject, row, but=session_id)
+        self._door.forget(row.name)
 
     async def end_sessions(self, subject: Subject, handle: str) -> None:
         """Log a user out everywhere. Raises NotFound."""
@@ -160,6 +184,13 @@ class UserService:
                 raise Conflict(
                     f"{row.name!r} is the last super-admin who can log in; make another one first.", param=param
                 )
+
+
+def _put_password(row: User, hashed: str) -> None:
+    row.password_hash = hashed
+    inspect(row).info[_FIELD] = "changed"
+    # a person decided, so the environment leaves it as it is at the next start
+    row.managed_by = ADMIN
 
 
 # Any: see `UserService.change`

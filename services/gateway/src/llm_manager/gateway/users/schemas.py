@@ -84,6 +84,13 @@ class LogIn(Body):
     password: str = Field(min_length=1, max_length=1_000, json_schema_extra={"format": "password"})
 
 
+class PasswordChange(Body):
+    """Another password for oneself. No rules for the current one; see `LogIn`."""
+
+    current_password: str = Field(min_length=1, max_length=1_000, json_schema_extra={"format": "password"})
+    new_password: Password
+
+
 class WhoView(BaseModel):
     """Who is logged in, and what that lets one do."""
 

@@ -1,4 +1,4 @@
-"""Logging in with a browser, asking who one is, and logging out."""
+"""Logging in with a browser, asking who one is, changing one's password, and logging out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from llm_manager.core.errors import Conflict
+from llm_manager.core.errors import Conflict, PermissionRefused
 from llm_manager.gateway.access.endpoints import SIGNED_IN, admin_router, origin_of
 from llm_manager.gateway.access.rules import SignedIn, SignedInSession, Subject
 from llm_manager.gateway.http.body import read_json_body
 from llm_manager.gateway.http.exchange import exchange_of
 from llm_manager.gateway.users.people_endpoints import SESSIONS, USERS
-from llm_manager.gateway.users.schemas import LogIn, UserView, WhoView
+from llm_manager.gateway.users.schemas import LogIn, PasswordChange, UserView, WhoView
 from llm_manager.gateway.users.session_rules import cleared_cookie, cookie_in, set_cookie
 
 # Everybody may send one, so it is read with a limit of its own: name, password and room to spare.
@@ -22,6 +22,15 @@ _MOST_BYTES = 16_384
 _BODY = {"content": {"application/json": {"schema": LogIn.model_json_schema()}}, "required": True}
 router = admin_router("session", "Session")
 Somebody = Annotated[SignedIn, Depends(SIGNED_IN)]
+
+
+def _person(somebody: Somebody) -> SignedIn:
+    if somebody.subject.kind == "api_key":
+        raise PermissionRefused("An API key has no password; log in as the user whose password shall be another one.")
+    return somebody
+
+
+Person = Annotated[SignedIn, Depends(_person)]
 
 
 @router.post("", openapi_extra={"requestBody": _BODY})
@@ -52,6 +61,18 @@ async def log_out(request: Request, somebody: Somebody) -> Response:
         raise Conflict("HTTP Basic has no session that could end; send the cookie without an Authorization header.")
     await SESSIONS.of(request).log_out(somebody.session)
     return Response(status_code=204, headers={"set-cookie": cleared_cookie(), "cache-control": "no-store"})
+
+
+@router.put("/password", status_code=204)
+async def change_password(request: Request, person: Person, body: PasswordChange) -> Response:
+    """Change one's own password: the current one is checked as for a log-in. All other sessions of the user end."""
+    await USERS.of(request).change_own_password(
+        person.subject,
+        current=body.current_password,
+        new=body.new_password,
+        session_id=person.session.id if person.session is not None else None,
+    )
+    return Response(status_code=204)
 
 
 def _read(raw: bytes) -> LogIn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_manager.gateway.access.rules import Subject
@@ -68,9 +68,14 @@ class SessionStore:
                     session, subject, "deleted", user_id=subject.id, before={"name": subject.name, "sessions": 1}
                 )
 
-    async def end_all(self, session: AsyncSession, subject: Subject, user: User) -> None:
-        """Delete all sessions of a user, in a transaction that others began."""
-        count = await _deleted(session, Session.user_id == user.id)
+    async def end_all(self, session: AsyncSession, subject: Subject, user: User, *, but: str | None = None) -> None:
+        """Delete all sessions of a user, in a transaction that others began.
+
+        Args:
+            but: id of the one that goes on.
+        """
+        ends = (Session.user_id == user.id,) if but is None else (Session.user_id == user.id, Session.id != but)
+        count = await _deleted(session, and_(*ends))
         if count:
             before = {"name": user.name, "sessions": count}
             await self._trail.add(session, subject, "deleted", user_id=user.id, before=before)

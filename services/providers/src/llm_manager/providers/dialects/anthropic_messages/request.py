@@ -20,6 +20,7 @@ from llm_manager.providers.dialects.anthropic_messages.turns import Turns
 from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.parameters import extension_table, object_fields
+from llm_manager.providers.dialects.paths import chat_path
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import UpstreamCall
 
@@ -35,7 +36,7 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
     body = _chat_body(facts, request, model=model, policy=policy)
     if is_stream:
         body["stream"] = True
-    return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(body), _prompt_of(body))
+    return UpstreamCall("POST", chat_path(facts, is_stream=is_stream), msgspec.json.encode(body), _prompt_of(body))
 
 
 def neutral_count(facts: Facts, request: ChatInput, *, model: str, policy: Policy) -> UpstreamCall:
@@ -51,7 +52,7 @@ def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool) -> Up
     changed = _renamed(fields, model)
     if (bytes(fields.get("stream", b"")) == b"true") is not is_stream:
         changed["stream"] = is_stream
-    return _native(facts.paths.chat, body, fields, changed=changed)
+    return _native(chat_path(facts, is_stream=is_stream), body, fields, changed=changed)
 
 
 def native_count(facts: Facts, body: bytes, *, model: str) -> UpstreamCall:

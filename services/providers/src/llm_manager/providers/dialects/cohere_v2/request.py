@@ -14,6 +14,7 @@ from llm_manager.providers.dialects.cohere_v2.turns import messages_of
 from llm_manager.providers.dialects.estimate import characters_in
 from llm_manager.providers.dialects.json_values import Json
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
+from llm_manager.providers.dialects.paths import chat_path
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import UpstreamCall
 
@@ -44,7 +45,7 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
         ),
         "stream": is_stream,
     }
-    return _call(facts.paths.chat, body)
+    return _call(chat_path(facts, is_stream=is_stream), body)
 
 
 def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, policy: Policy) -> UpstreamCall:
@@ -86,7 +87,7 @@ def neutral_rerank(facts: Facts, request: RerankInput, *, model: str, policy: Po
 
 def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool) -> UpstreamCall:
     """Write a chat that came in this dialect."""
-    return _native(facts.paths.chat, body, {"model": model, "stream": is_stream})
+    return _native(chat_path(facts, is_stream=is_stream), body, {"model": model, "stream": is_stream})
 
 
 def native_embeddings(facts: Facts, body: bytes, *, model: str) -> UpstreamCall:

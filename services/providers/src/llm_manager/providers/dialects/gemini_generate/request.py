@@ -18,6 +18,7 @@ from llm_manager.providers.dialects.gemini_generate.generation import generation
 from llm_manager.providers.dialects.gemini_generate.media import resolution_of_all
 from llm_manager.providers.dialects.gemini_generate.turns import Turns
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
+from llm_manager.providers.dialects.paths import chat_path, embeddings_path
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import UpstreamCall
 
@@ -40,7 +41,7 @@ _PROMPT = ("systemInstruction", "system_instruction", "contents", "tools", "cont
 def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
     """Write a chat from neutral words."""
     body = _chat_body(facts, request, model=model, policy=policy)
-    path = facts.paths.chat_stream if is_stream else facts.paths.chat
+    path = chat_path(facts, is_stream=is_stream)
     return UpstreamCall("POST", _path(path, model), msgspec.json.encode(body), _prompt_of(body))
 
 
@@ -64,7 +65,7 @@ def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, po
         {"model": _name(model), "content": {"parts": [{"text": text}]}, **options} for text in request.texts
     ]  # fmt: skip
     is_one = len(asked) == 1
-    path = facts.paths.embeddings if is_one else facts.paths.embeddings_batch
+    path = embeddings_path(facts, is_batch=not is_one)
     body: Json = asked[0] if is_one else {"requests": asked}
     return UpstreamCall(
         "POST", _path(path, model), msgspec.json.encode(body), lambda: sum(map(len, request.texts))
@@ -74,7 +75,7 @@ def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, po
 def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool) -> UpstreamCall:
     """Write a chat that came in this dialect: byte for byte, but for a model that is named inside too."""
     fields = object_fields(body)
-    path = facts.paths.chat_stream if is_stream else facts.paths.chat
+    path = chat_path(facts, is_stream=is_stream)
     return _native(path, body, fields, changed=_renamed(fields, model), model=model)
 
 
@@ -95,7 +96,7 @@ def native_embeddings(facts: Facts, body: bytes, *, model: str) -> UpstreamCall:
     fields = object_fields(body)
     changed = _renamed(fields, model)
     if "requests" not in fields:
-        return _native(facts.paths.embeddings, body, fields, changed=changed, model=model)
+        return _native(embeddings_path(facts, is_batch=False), body, fields, changed=changed, model=model)
     try:
         asked = [object_fields(bytes(raw)) for raw in _REQUESTS.decode(fields["requests"])]
     except msgspec.DecodeError as error:
@@ -103,7 +104,7 @@ def native_embeddings(facts: Facts, body: bytes, *, model: str) -> UpstreamCall:
     renamed = [{**one, **_renamed(one, model)} for one in asked]
     if renamed != asked:
         changed["requests"] = msgspec.Raw(msgspec.json.encode(renamed))
-    return _native(facts.paths.embeddings_batch, body, fields, changed=changed, model=model)
+    return _native(embeddings_path(facts, is_batch=True), body, fields, changed=changed, model=model)
 
 
 def _native(path: str, body: bytes, fields: Json, *, changed: Json, model: str) -> UpstreamCall:

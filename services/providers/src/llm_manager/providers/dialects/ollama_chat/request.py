@@ -14,6 +14,7 @@ from llm_manager.providers.dialects.json_values import Json, items
 from llm_manager.providers.dialects.ollama_chat.options import OUTSIDE, options_of, place
 from llm_manager.providers.dialects.ollama_chat.turns import messages_of
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
+from llm_manager.providers.dialects.paths import chat_path
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import UpstreamCall
 
@@ -30,7 +31,7 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
         "stream": is_stream,
         **options_of(facts, request, policy=policy),
     }
-    return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(body), prompt_of(body))
+    return UpstreamCall("POST", chat_path(facts, is_stream=is_stream), msgspec.json.encode(body), prompt_of(body))
 
 
 def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, policy: Policy) -> UpstreamCall:
@@ -55,7 +56,9 @@ def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, po
 
 def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool, policy: Policy) -> UpstreamCall:
     """Write a chat that came in this dialect."""
-    return native_call(facts, facts.paths.chat, body, {"model": model, "stream": is_stream}, policy=policy)
+    return native_call(
+        facts, chat_path(facts, is_stream=is_stream), body, {"model": model, "stream": is_stream}, policy=policy
+    )
 
 
 def native_embeddings(facts: Facts, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:

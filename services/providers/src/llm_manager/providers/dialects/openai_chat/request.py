@@ -14,6 +14,7 @@ from llm_manager.providers.dialects.openai_chat.conformity import concerns, conf
 from llm_manager.providers.dialects.openai_chat.options import options_of
 from llm_manager.providers.dialects.openai_chat.turns import Turns
 from llm_manager.providers.dialects.parameters import adapted, extension_table, object_fields
+from llm_manager.providers.dialects.paths import chat_path
 from llm_manager.providers.dialects.policy import Policy
 from llm_manager.providers.dialects.port import UpstreamCall
 
@@ -31,7 +32,7 @@ def native_chat(facts: Facts, body: bytes, *, model: str, is_stream: bool, polic
     fields = adapted(facts, asked, unsupported=facts.parameters.unsupported, policy=policy)
     fields["model"] = model
     set_stream(facts, fields, is_stream=is_stream)
-    return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(fields), _prompt_of(fields))
+    return UpstreamCall("POST", chat_path(facts, is_stream=is_stream), msgspec.json.encode(fields), _prompt_of(fields))
 
 
 def native_embeddings(facts: Facts, body: bytes, *, model: str, policy: Policy) -> UpstreamCall:
@@ -58,7 +59,7 @@ def neutral_chat(facts: Facts, request: ChatInput, *, model: str, is_stream: boo
         body = {**object_fields(msgspec.json.encode(body))}
         conform(facts, body, policy)
     set_stream(facts, body, is_stream=is_stream)
-    return UpstreamCall("POST", facts.paths.chat, msgspec.json.encode(body), _prompt_of(body))
+    return UpstreamCall("POST", chat_path(facts, is_stream=is_stream), msgspec.json.encode(body), _prompt_of(body))
 
 
 def neutral_embeddings(facts: Facts, request: EmbeddingsInput, *, model: str, policy: Policy) -> UpstreamCall:
