@@ -41,7 +41,7 @@ def test_a_refusal_is_of_the_class_of_its_status_and_code(status: int, code: str
     error = errors.error_of_answer(status, headers, body(code=code, param="model"))
     assert type(error) is cls
     assert (str(error), error.status, error.code, error.param) == ("No.", status, code, "model")
-    assert (error.request_id, error.retry_after) == ("r-1", 6.5)
+    assert (error.request_id, error.retry_after, error.foreign) == ("r-1", 6.5, None)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_a_refusal_is_of_the_class_of_its_status_and_code(status: int, code: str
 def test_a_refusal_in_another_shape_is_told_by_its_status(content: bytes) -> None:
     error = errors.error_of_answer(503, {}, content)
     assert (type(error), error.status, error.code) == (errors.Unavailable, 503, None)
+    assert error.foreign == content[:300].decode(errors="replace")
     assert type(errors.error_of_answer(302, {}, content)) is errors.ProtocolError
 
 

@@ -146,7 +146,7 @@ def test_a_server_that_starts_late_is_reached(is_async: bool, monkeypatch: pytes
     thread.start()
     assert asked(f"http://127.0.0.1:{port}", is_async=is_async).body == {}
     thread.join()
-    with pytest.raises(errors.Unavailable, match="Nobody answers"):
+    with pytest.raises(errors.Unreachable, match="Nobody answers"):
         asked(f"http://127.0.0.1:{port}", is_async=is_async)
 
 

@@ -23,9 +23,8 @@ class Seen:
 
 @dataclass
 class FakeGateway:
-    """Answers by method and path; keeps what it saw."""
+    """Keeps what it saw."""
 
-    answers: dict[str, tuple[int, bytes]]
     url: str = ""
     seen: list[Seen] = field(default_factory=list[Seen])
 
@@ -38,17 +37,24 @@ def events(*data: str) -> bytes:
     return "".join(f": heartbeat\n\ndata: {one}\n\n" for one in data).encode()
 
 
+def _sorted(asked: str) -> str:
+    path, mark, query = asked.partition("?")
+    return path + mark + "&".join(sorted(query.split("&")))
+
+
 @contextmanager
 def serving(answers: dict[str, tuple[int, bytes]]) -> Generator[FakeGateway]:
-    gateway = FakeGateway(answers)
+    """Answer by method and path, and by the query where one is said; its fields may come in any order."""
+    gateway = FakeGateway()
+    by_query = {_sorted(asked): answer for asked, answer in answers.items()}
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(raw) if raw else None
             gateway.seen.append(Seen(self.command, self.path, self.headers.get("Authorization", ""), body))
-            plain = f"{self.command} {self.path.split('?')[0]}"
-            status, payload = gateway.answers.get(f"{self.command} {self.path}") or gateway.answers[plain]
+            asked = f"{self.command} {self.path}"
+            status, payload = by_query.get(_sorted(asked)) or by_query[asked.partition("?")[0]]
             self.send_response(status)
             self.end_headers()
             self.wfile.write(payload)

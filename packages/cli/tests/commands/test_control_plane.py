@@ -61,6 +61,11 @@ def test_a_change_of_nothing_asks_nobody(invoke: Any) -> None:
     assert "--name" in error.message
 
 
+def test_an_empty_name_asks_nobody(invoke: Any) -> None:
+    result = invoke("apps", "change", "", "--off", "--url", "http://127.0.0.1:9")
+    assert (result.exit_code, "an empty id or name" in result.stderr) == (ExitCode.USAGE, True)
+
+
 def test_what_the_gateway_refuses_is_shown_in_its_words(invoke: Any) -> None:
     refusal = {"error": {"message": "There is another app named 'shop'; choose another name.", "code": "conflict"}}
     with serving({"POST /api/v1/apps": (409, as_json(refusal))}) as gateway:

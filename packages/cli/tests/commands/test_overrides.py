@@ -138,7 +138,7 @@ def test_a_list_of_all_asks_for_all(invoke: Any) -> None:
     _, seen = _call(invoke, page, "list")
     assert seen[0].path == f"{_PATH}?sort=name"
     _, seen = _call(invoke, page, "list", "--off")
-    assert seen[0].path == f"{_PATH}?is_enabled=false&sort=name"
+    assert seen[0].path == f"{_PATH}?sort=name&is_enabled=false"
 
 
 def test_an_override_is_shown_with_what_is_set(invoke: Any) -> None:

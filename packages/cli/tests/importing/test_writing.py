@@ -8,6 +8,8 @@ import pytest
 from llm_manager.cli.exit_codes import CommandError
 from llm_manager.cli.importing.plan import Plan, PlannedAlias, PlannedConfiguration, PlannedProvider
 from llm_manager.cli.importing.writing import Writing, Written
+from llm_manager.client.admin import Admin
+from llm_manager.client.transport import Answer
 from llm_manager.core.facts import load_facts
 from llm_manager.kit.secrets import Secret
 
@@ -16,19 +18,35 @@ KEY = "sk-canary-0123456789-abcd"
 BODY = {"name": "fast", "provider": "groq", "upstream_model": "m", "context_window": None, "is_enabled": True}
 
 
-class FakeAdmin:
-    """The admin API as far as an import uses it."""
+class FakeGateway:
+    """The admin API as far as an import uses it, in the place of its transport."""
 
     def __init__(self, *, fails_at: str = "") -> None:
         self.held: dict[str, dict[str, Any]] = {"providers": {}, "configurations": {}, "aliases": {}}
         self.calls: list[str] = []
         self._fails_at = fails_at
 
-    def __call__(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        path = path.removeprefix("/api/v1")
+        if method == "GET":
+            rows = [{"name": name, **row} for name, row in self.held[path.removeprefix("/")].items()]
+            return Answer(200, {}, {"data": rows, "next_cursor": None})
+        self._write(method, path, body)
+        return Answer(200, {}, {})
+
+    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> None:
         self.calls.append(f"{method} {path}")
         if self.calls[-1] == self._fails_at:
             raise CommandError("The gateway answered 503: later")
-        said = dict(body or {})
+        said = dict(body)
         _, table, *rest = path.split("/")
         rows = self.held[table]
         match method, rest:
@@ -42,9 +60,6 @@ class FakeAdmin:
 
         for row in self.held["providers"].values():
             row["base_url"] = row["base_url"] or FACTS[row["kind"]].base_url
-
-    def rows(self, path: str) -> list[dict[str, Any]]:
-        return [{"name": name, **row} for name, row in self.held[path.removeprefix("/")].items()]
 
 
 def _shown(said: dict[str, Any]) -> dict[str, Any]:
@@ -60,21 +75,21 @@ def _plan(**changed: Any) -> Plan:
     return Plan([provider], [PlannedConfiguration("fast", "groq", BODY)], [PlannedAlias("best", "fast")])
 
 
-def _write(admin: FakeAdmin, plan: Plan, *, replaces: bool = False) -> list[Written]:
-    writing = Writing(admin, FACTS, replaces=replaces)
+def _write(gateway: FakeGateway, plan: Plan, *, replaces: bool = False) -> list[Written]:
+    writing = Writing(Admin(gateway), FACTS, replaces=replaces)
     writing.write(plan)
     return [result.written for result in writing.results]
 
 
 def test_a_second_run_changes_nothing() -> None:
-    admin = FakeAdmin()
-    assert _write(admin, _plan()) == [Written.MADE] * 3
+    gateway = FakeGateway()
+    assert _write(gateway, _plan()) == [Written.MADE] * 3
     made = ["POST /providers", "POST /providers/groq/keys", "POST /configurations", "POST /aliases"]
-    assert admin.calls == made
-    assert admin.held["providers"]["groq"]["api_keys"][0]["name"] == "GROQ_API_KEY"
-    assert _write(admin, _plan()) == [Written.UNCHANGED] * 3
-    assert _write(admin, _plan(key=None)) == [Written.UNCHANGED] * 3
-    assert admin.calls == made
+    assert gateway.calls == made
+    assert gateway.held["providers"]["groq"]["api_keys"][0]["name"] == "GROQ_API_KEY"
+    assert _write(gateway, _plan()) == [Written.UNCHANGED] * 3
+    assert _write(gateway, _plan(key=None)) == [Written.UNCHANGED] * 3
+    assert gateway.calls == made
 
 
 @pytest.mark.parametrize(
@@ -88,38 +103,38 @@ def test_a_second_run_changes_nothing() -> None:
     ],
 )
 def test_another_one_of_the_name_is_left_with_all_that_leads_to_it_unless_replaced(changed: dict[str, Any]) -> None:
-    admin = FakeAdmin()
-    _write(admin, _plan())
-    seen = len(admin.calls)
-    assert _write(admin, _plan(**changed)) == [Written.CONFLICT] * 3
-    assert len(admin.calls) == seen
-    assert _write(admin, _plan(**changed), replaces=True) == [Written.REPLACED, Written.UNCHANGED, Written.UNCHANGED]
-    assert _write(admin, _plan(**changed)) == [Written.UNCHANGED] * 3
+    gateway = FakeGateway()
+    _write(gateway, _plan())
+    seen = len(gateway.calls)
+    assert _write(gateway, _plan(**changed)) == [Written.CONFLICT] * 3
+    assert len(gateway.calls) == seen
+    assert _write(gateway, _plan(**changed), replaces=True) == [Written.REPLACED, Written.UNCHANGED, Written.UNCHANGED]
+    assert _write(gateway, _plan(**changed)) == [Written.UNCHANGED] * 3
 
 
 def test_another_kind_cannot_be_replaced() -> None:
-    admin = FakeAdmin()
-    _write(admin, _plan())
-    assert _write(admin, _plan(kind="xai"), replaces=True)[0] is Written.CONFLICT
+    gateway = FakeGateway()
+    _write(gateway, _plan())
+    assert _write(gateway, _plan(kind="xai"), replaces=True)[0] is Written.CONFLICT
 
 
 def test_a_key_that_was_missing_is_given_later() -> None:
-    admin = FakeAdmin()
-    _write(admin, _plan(key=None))
-    assert _write(admin, _plan())[0] is Written.REPLACED
-    assert admin.calls[-1] == "POST /providers/groq/keys"
+    gateway = FakeGateway()
+    _write(gateway, _plan(key=None))
+    assert _write(gateway, _plan())[0] is Written.REPLACED
+    assert gateway.calls[-1] == "POST /providers/groq/keys"
 
 
 @pytest.mark.parametrize("at", ["POST /providers/groq/keys", "POST /configurations", "POST /aliases"])
 def test_what_broke_off_is_said_and_continued(at: str) -> None:
-    admin = FakeAdmin(fails_at=at)
+    gateway = FakeGateway(fails_at=at)
     with pytest.raises(CommandError) as caught:
-        _write(admin, _plan())
+        _write(gateway, _plan())
     assert "503: later" in caught.value.message
     assert "Running the same command again continues." in caught.value.message
     assert ("provider groq" in caught.value.message) is True
     assert "canary" not in caught.value.message
-    again = FakeAdmin()
-    again.held = admin.held
+    again = FakeGateway()
+    again.held = gateway.held
     _write(again, _plan())
     assert _write(again, _plan()) == [Written.UNCHANGED] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,18 @@ from .exit_codes import CommandError, ExitCode
 from .stack import plan, state
 
 if TYPE_CHECKING:
-    import httpx2  # 0.1 s that `up`, `down` and `status` need not wait for
+    # 0.2 s that `up`, `down` and `status` need not wait for
+    from llm_manager.client import LlmManagerError
+    from llm_manager.client.admin import Admin
+    from llm_manager.client.transport import Answer, HttpTransport
 
 URL_KEY, API_KEY_KEY = "LLM_MANAGER_URL", "LLM_MANAGER_API_KEY"
-# An answer may take minutes to begin; the gateway itself gives up after REQUEST_TIMEOUT_SECONDS, 600 unless set.
-_TIMEOUT_SECONDS, _CONNECT_SECONDS = 620.0, 5.0
+# A model may take minutes; the gateway itself gives up after REQUEST_TIMEOUT_SECONDS, 600 unless set.
+_MODEL_SECONDS = 620.0
+# The longest calls of the admin API, large packages and the sealing of secrets, take some ten seconds.
+_ADMIN_SECONDS = 120.0
+# Whoever waits at a prompt is told at once, and decides whether to try again.
+_RETRIES = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,121 +63,93 @@ def api_key(data: DataDir, *, explicit: str | None = None) -> str:
     return explicit or os.environ.get(API_KEY_KEY) or plan.secret_in_use(data, "api-key", "BOOTSTRAP_API_KEY")
 
 
-def admin(data: DataDir, method: str, path: str, *, address: Address, **options: Any) -> Any:
-    """Call the admin API and return the decoded answer, None when it is empty.
+def admin(data: DataDir, address: Address) -> Admin:
+    """Return the calls of the admin API. What goes wrong in them is raised as CommandError."""
+    from llm_manager.client.admin import Admin
+
+    return Admin(AdminTransport(data, address))
+
+
+@dataclass(frozen=True, slots=True)
+class AdminTransport:
+    """The way to the admin API, for the client; nothing is held between calls, so that nothing needs closing.
 
     As whom LLM_MANAGER_ADMIN_KEY or LLM_MANAGER_ADMIN_USER say (credentials.py), else as the admin of the data
     directory.
-
-    Raises:
-        CommandError: it cannot be reached, or refuses; the message is the gateway's.
     """
-    with _errors(address), _client(**_admin_login(data)) as client:
-        answer = client.request(method, f"{address.origin}/api/v1{path}", **options)
-        _refuse(answer)
-        return answer.json() if answer.content else None
 
+    data: DataDir
+    address: Address
 
-def pages(data: DataDir, path: str, *, address: Address, **query: str | int | bool) -> Iterator[dict[str, Any]]:
-    """Yield every row of a list of the admin API, page by page.
+    # Any: JSON of the admin API
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return its answer.
 
-    Raises:
-        CommandError: as for `admin`.
-    """
-    cursor = ""
-    while True:
-        asked = {**query, **({"cursor": cursor} if cursor else {})}
-        page = admin(data, "GET", path, address=address, params=asked)
-        yield from page["data"]
-        cursor = page["next_cursor"]
-        if not cursor:
-            return
-
-
-def post(address: Address, path: str, *, key: str, body: Mapping[str, Any]) -> Any:
-    """Call the OpenAI-compatible API and return the decoded answer.
-
-    Raises:
-        CommandError: as for `admin`.
-    """
-    with _errors(address), _client(headers=_bearer(key)) as client:
-        answer = client.post(f"{address.base_url}{path}", json=dict(body))
-        _refuse(answer)
-        return answer.json()
-
-
-def stream(address: Address, path: str, *, key: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the data of each event of a streamed answer; the `[DONE]` at its end is not one.
-
-    Raises:
-        CommandError: as for `admin`; also when the stream ends before `[DONE]`.
-    """
-    with (
-        _errors(address),
-        _client(headers=_bearer(key)) as client,
-        client.stream("POST", f"{address.base_url}{path}", json=dict(body)) as answer,
-    ):
-        if answer.is_error:
-            answer.read()
-            _refuse(answer)
-        for line in answer.iter_lines():
-            data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-            if data == "[DONE]":
-                return
-            if data:
-                yield data
-    raise CommandError("The answer was cut off before its end. 'llm-manager status' shows what was restarted.")
-
-
-def _client(**options: Any) -> httpx2.Client:
-    import httpx2
-
-    return httpx2.Client(timeout=httpx2.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS), **options)
-
-
-def message_of(error: object) -> str:
-    """Return the sentence of an OpenAI-shaped error, with its code."""
-    if isinstance(error, dict):
-        fields: dict[str, Any] = error  # pyright: ignore[reportUnknownVariableType] JSON objects have text keys
-        code = fields.get("code")
-        return f"{fields.get('message', 'no message')}" + (f" ({code})" if code else "")
-    return str(error)
+        Raises:
+            CommandError: the gateway cannot be reached, or refuses; the message is the gateway's.
+        """
+        with _opened(self.address, seconds=_ADMIN_SECONDS, **_admin_login(self.data)) as transport:
+            return transport.request(method, path, query=query, body=body, headers=headers)
 
 
 @contextmanager
-def _errors(address: Address) -> Generator[None]:
-    import httpx2
+def models(address: Address, *, key: str) -> Generator[HttpTransport]:
+    """Open the way to the OpenAI-compatible API.
+
+    Raises:
+        CommandError: inside, whatever a call raises of the client's errors.
+    """
+    with _opened(address, seconds=_MODEL_SECONDS, api_key=key) as transport:
+        yield transport
+
+
+@contextmanager
+def _opened(address: Address, *, seconds: float, **login: str) -> Generator[HttpTransport]:
+    from llm_manager.client import LlmManagerError
+    from llm_manager.client.transport import HttpTransport
 
     try:
-        yield
-    except httpx2.ConnectError as error:
-        raise CommandError(
+        transport = HttpTransport(address.origin, timeout_seconds=seconds, max_retries=_RETRIES, **login)
+    except ValueError as error:
+        # an address that is none, or a key that no header can carry; the text shows neither
+        raise CommandError(str(error), exit_code=ExitCode.USAGE) from None
+    with transport:
+        try:
+            yield transport
+        except LlmManagerError as error:
+            raise _told(error, address) from error
+
+
+def _told(error: LlmManagerError, address: Address) -> CommandError:
+    """Return what a person is told of an error of the client."""
+    from llm_manager.client import DeadlineExceeded, ProtocolError, Unavailable, Unreachable
+
+    said = error.message + (f" ({error.code})" if error.code else "")
+    if error.status is not None:
+        said = said if error.foreign is None else error.foreign or "no body"
+        return CommandError(f"The gateway answered {error.status}: {said}")
+    if isinstance(error, Unreachable):
+        return CommandError(
             f"Nobody answers at {address.origin}. 'llm-manager status' shows what runs.", exit_code=ExitCode.NOT_RUNNING
-        ) from error
-    except httpx2.TimeoutException as error:
-        raise CommandError(f"{address.origin} took too long to answer. 'llm-manager status' shows why.") from error
-    except httpx2.HTTPError as error:
-        raise CommandError(f"The connection to {address.origin} broke: {error}. Try again.") from error
+        )
+    if error.code or not isinstance(error, Unavailable | ProtocolError):
+        return CommandError(f"The answer failed on its way: {said}")
+    if isinstance(error, DeadlineExceeded):
+        return CommandError(f"{address.origin} took too long to answer. 'llm-manager status' shows why.")
+    return CommandError(f"{said} 'llm-manager status' shows what runs and what was restarted.")
 
 
-def _refuse(answer: httpx2.Response) -> None:
-    if not answer.is_error:
-        return
-    try:
-        said = message_of(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        said = answer.text[:300] or "no body"
-    raise CommandError(f"The gateway answered {answer.status_code}: {said}")
-
-
-# Any: options of the HTTP client
-def _admin_login(data: DataDir) -> dict[str, Any]:
+def _admin_login(data: DataDir) -> dict[str, str]:
     said = credentials.of(os.environ)
     if said.key:
-        return {"headers": _bearer(said.key)}
+        return {"api_key": said.key}
     password = said.password or plan.secret_in_use(data, "admin-password", "ADMIN_PASSWORD")
-    return {"auth": (said.user or plan.ADMIN_USER, password)}
-
-
-def _bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
+    return {"user": said.user or plan.ADMIN_USER, "password": password}

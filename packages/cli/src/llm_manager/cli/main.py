@@ -171,10 +171,11 @@ def chat(
     key = gateway.api_key(data, explicit=api_key)
     question = sys.stdin.read() if text == "-" else text
     body = chatting.request_body(model, question, system=system, is_streaming=not as_json)
-    if as_json:
-        print_json(gateway.post(address, "/chat/completions", key=key, body=body))
-    else:
-        chatting.print_stream(address, key=key, body=body)
+    with gateway.models(address, key=key) as transport:
+        if as_json:
+            print_json(transport.request("POST", chatting.PATH, body=body).body)
+        else:
+            chatting.print_stream(transport, body)
 
 
 @app.command()

@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+
+def one_resource(text: str) -> str:
+    """Return the id or name of one resource.
+
+    Raises:
+        typer.BadParameter: it is empty, which is the address of nothing.
+    """
+    if not text:
+        raise typer.BadParameter("an empty id or name is none.")
+    return text
+
+
 DataDirOption = Annotated[
     Path | None,
     typer.Option(

@@ -47,18 +47,25 @@ class Source:
             return self._one(os.environ.get(self.variable, ""))
         return self._one(ask(self.name, may_be_empty=False)) if self.prompts else None
 
-    def read_or_ask(self, *, may_be_empty: bool = False) -> str | None:
+    def read_or_ask(self) -> str:
         """Return the secret, typed by the person at the terminal when no source was said.
 
-        Args:
-            may_be_empty: Enter stands for none, and so does a standard input that is no terminal.
         Raises:
-            CommandError: as for `read`; also when it is needed, and nobody sits at a terminal.
+            CommandError: as for `read`; also when nobody sits at a terminal.
         """
         found = self.read()
-        if found is not None or (may_be_empty and not is_terminal()):
+        return ask(self.name, may_be_empty=False) if found is None else found
+
+    def read_or_offer(self) -> str | None:
+        """Return the secret as `read_or_ask`; Enter stands for none, and so does an input that is no terminal.
+
+        Raises:
+            CommandError: as for `read`.
+        """
+        found = self.read()
+        if found is not None or not is_terminal():
             return found
-        return ask(self.name, may_be_empty=may_be_empty) or None
+        return ask(self.name, may_be_empty=True) or None
 
     def _one(self, text: str) -> str:
         secret = text.rstrip("\r\n")

@@ -19,6 +19,7 @@ from .errors import (
     RateLimited,
     ServerFailed,
     Unavailable,
+    Unreachable,
 )
 from .results import ChatAnswer, Embeddings, Piece, ToolCall, Usage
 
@@ -49,5 +50,6 @@ __all__ = [
     "ServerFailed",
     "ToolCall",
     "Unavailable",
+    "Unreachable",
     "Usage",
 ]

@@ -12,7 +12,8 @@ LlmManagerError
 ├── Cancelled               499
 ├── ServerFailed            500 and what else the platform calls a fault of its own
 ├── Unavailable             502, 503, 504, and no connection
-│   └── DeadlineExceeded    the time is over: the platform's (504), or this client's own
+│   ├── DeadlineExceeded    the time is over: the platform's (504), or this client's own
+│   └── Unreachable         nobody answers at the address: nothing was sent
 └── ProtocolError           what came is no answer of LLM Manager
 """
 
@@ -25,7 +26,7 @@ from math import isfinite
 from time import time
 from typing import Any, cast
 
-_LONGEST_MESSAGE = 2000
+_LONGEST_MESSAGE, _LONGEST_FOREIGN = 2000, 300
 
 
 class LlmManagerError(Exception):
@@ -37,6 +38,8 @@ class LlmManagerError(Exception):
         param: the field at fault; None when no field is.
         request_id: id of the request in logs and ledger; None when no answer came.
         retry_after: seconds to wait before another try; None when nothing is said.
+        foreign: the beginning of an answer that is not the platform's, such as a page of a proxy in between; None for
+            all others.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class LlmManagerError(Exception):
         param: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        foreign: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -56,6 +60,7 @@ class LlmManagerError(Exception):
         self.param = param
         self.request_id = request_id
         self.retry_after = retry_after
+        self.foreign = foreign
 
 
 class InvalidRequest(LlmManagerError):
@@ -104,6 +109,10 @@ class Unavailable(LlmManagerError):
 
 class DeadlineExceeded(Unavailable):
     """The time is over. The request may have been spent."""
+
+
+class Unreachable(Unavailable):
+    """Nobody answers at the address. Nothing of the request was sent."""
 
 
 class ProtocolError(LlmManagerError):
@@ -156,6 +165,7 @@ def error_of_answer(status: int, headers: Mapping[str, str], content: bytes) -> 
             status=status,
             request_id=request_id,
             retry_after=retry_after,
+            foreign=content[:_LONGEST_FOREIGN].decode(errors="replace"),
         )
     code = _text(said.get("code"))
     cls = _of_status(status)

@@ -15,7 +15,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from .errors import DeadlineExceeded, LlmManagerError, ProtocolError, Unavailable, error_of_answer, retry_after_of
+from .errors import (
+    DeadlineExceeded,
+    LlmManagerError,
+    ProtocolError,
+    Unavailable,
+    Unreachable,
+    error_of_answer,
+    retry_after_of,
+)
 
 # The platform itself gives up after 600 s unless set otherwise, and says so; this is for when it cannot.
 DEADLINE_SECONDS = 620.0
@@ -182,7 +190,7 @@ def refused(reply: Reply) -> LlmManagerError | None:
 def failed(error: Exception, origin: str) -> LlmManagerError:
     """Translate what the HTTP library raises; its own words may hold a header, so that few of them are passed on."""
     if isinstance(error, _BEFORE_SENDING):
-        return Unavailable(f"Nobody answers at {origin} ({type(error).__name__}: {error}).")
+        return Unreachable(f"Nobody answers at {origin} ({type(error).__name__}: {error}).")
     if isinstance(error, httpx2.TimeoutException):
         return DeadlineExceeded(f"{origin} was silent for too long ({type(error).__name__}).")
     if isinstance(error, httpx2.RemoteProtocolError | httpx2.DecodingError):

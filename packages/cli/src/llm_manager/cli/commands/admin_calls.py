@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import DataDir, locate
+from llm_manager.cli.data_dir import locate
 from llm_manager.cli.output import print_json, print_table
 
-# Any: a row of the admin API
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    from llm_manager.client.admin import Admin
 
-
-@dataclass(frozen=True, slots=True)
-class Admin:
-    """The admin API of one gateway."""
-
-    data: DataDir
-    address: gateway.Address
-
-    def __call__(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask it; as for `gateway.admin`."""
-        options = {} if body is None else {"json": dict(body)}
-        return gateway.admin(self.data, method, path, address=self.address, **options)
-
-    def rows(self, path: str, *, search: str = "") -> list[Row]:
-        """Return every row of a list, whatever the number of its pages."""
-        query = {"search": search} if search else {}
-        return list(gateway.pages(self.data, path, address=self.address, **query))
+# Any: a row of the admin API, whichever it is
+Row = Mapping[str, Any]
 
 
 def admin_at(url: str | None, data_dir: Path | None) -> Admin:
-    """Return the admin API that the options name.
+    """Return the calls of the admin API that the options name.
 
     Raises:
         CommandError: none is named, and nothing runs.
     """
     data = locate(data_dir)
-    return Admin(data, gateway.find(data, explicit=url))
+    return gateway.admin(data, gateway.find(data, explicit=url))
 
 
-def path_of(collection: str, *names: str) -> str:
-    """Return the path of one resource; names may hold anything, slashes too."""
-    return "/".join([f"/{collection}", *(quote(name, safe="") for name in names)])
+def transport_at(url: str | None, data_dir: Path | None) -> gateway.AdminTransport:
+    """Return the way to the admin API, for bodies that others wrote and that only the gateway judges.
+
+    Raises:
+        CommandError: as for `admin_at`.
+    """
+    data = locate(data_dir)
+    return gateway.AdminTransport(data, gateway.find(data, explicit=url))
 
 
 def state_of(row: Row) -> str:

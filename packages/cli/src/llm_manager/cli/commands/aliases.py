@@ -6,16 +6,24 @@ from typing import Annotated
 
 import typer
 
-from llm_manager.cli.options import DataDirOption, DescriptionOption, JsonOption, OnOption, SearchOption, UrlOption
+from llm_manager.cli.options import (
+    DataDirOption,
+    DescriptionOption,
+    JsonOption,
+    OnOption,
+    SearchOption,
+    UrlOption,
+    one_resource,
+)
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import cleared, present
 
-from .admin_calls import admin_at, path_of, show, show_list, state_of
+from .admin_calls import admin_at, show, show_list, state_of
 
 aliases_app = typer.Typer(help="Give models further names.", no_args_is_help=True)
 _COLUMNS = ("name", "model", "state", "description")
 _CLEARABLE = {"description": "description"}
-_Alias = Annotated[str, typer.Argument(help="Name or id of the alias.")]
+_Alias = Annotated[str, typer.Argument(help="Name or id of the alias.", callback=one_resource)]
 
 
 @aliases_app.command("list")
@@ -23,7 +31,7 @@ def list_aliases(
     *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the aliases by name."""
-    rows = admin_at(url, data_dir).rows("/aliases", search=search)
+    rows = list(admin_at(url, data_dir).aliases.each(search=search or None))
     cells = [(row["name"], row["configuration"], state_of(row), row["description"]) for row in rows]
     show_list(rows, _COLUMNS, cells, as_json=as_json)
 
@@ -40,8 +48,8 @@ def create(
     data_dir: DataDirOption = None,
 ) -> None:
     """Make an alias; the next request may name it."""
-    body = {"name": name, "configuration": model, **present({"description": description, "is_enabled": on})}
-    made = admin_at(url, data_dir)("POST", "/aliases", body)
+    said = present({"description": description, "is_enabled": on})
+    made = admin_at(url, data_dir).aliases.create(name=name, configuration=model, **said)
     show(made, as_json=as_json, text=f"Made {made['name']!r}; it stands for {made['configuration']!r}.")
 
 
@@ -61,7 +69,7 @@ def change(
     """Change an alias; the next request obeys."""
     said = {"name": name, "configuration": model, "description": description, "is_enabled": on}
     body = changed_fields(said, cleared(clear, _CLEARABLE), flags=("--model", "--name", "--description", "--on"))
-    row = admin_at(url, data_dir)("PATCH", path_of("aliases", alias), body)
+    row = admin_at(url, data_dir).aliases.change(alias, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} stands for {row['configuration']!r} and is {state_of(row)}.")
 
 
@@ -70,5 +78,5 @@ def remove(
     alias: _Alias, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Remove an alias; the ledger keeps its name."""
-    admin_at(url, data_dir)("DELETE", path_of("aliases", alias))
+    admin_at(url, data_dir).aliases.delete(alias)
     show({"name": alias, "removed": True}, as_json=as_json, text=f"Removed {alias}.")

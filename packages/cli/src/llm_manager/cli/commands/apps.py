@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from llm_manager.cli.options import DataDirOption, JsonOption, SearchOption, UrlOption
+from llm_manager.cli.options import DataDirOption, JsonOption, SearchOption, UrlOption, one_resource
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import present, wrong
 
-from .admin_calls import Row, admin_at, path_of, show, show_list, state_of
+from .admin_calls import Row, admin_at, show, show_list, state_of
 
 apps_app = typer.Typer(help="Make, list and change apps.", no_args_is_help=True)
 _COLUMNS = ("id", "name", "state", "models", "description", "created")
-_App = Annotated[str, typer.Argument(help="Name or id of the app.")]
+_App = Annotated[str, typer.Argument(help="Name or id of the app.", callback=one_resource)]
 _Description = Annotated[str | None, typer.Option("--description", help="What the app is for.")]
 _AllowModel = Annotated[
     list[str] | None,
@@ -37,8 +37,8 @@ def create(
     """Make an app; `keys create --app` makes keys for it."""
     _one_of_both(allow_model, allow_all_models=allow_all_models)
     # all are allowed where nothing is said
-    body = {"name": name, "description": description or "", **present({"allowed_models": allow_model or None})}
-    made = admin_at(url, data_dir)("POST", "/apps", body)
+    allowed = present({"allowed_models": allow_model or None})
+    made = admin_at(url, data_dir).apps.create(name=name, description=description or "", **allowed)
     show(made, as_json=as_json, text=f"Made {name!r} with the id {made['id']}.")
 
 
@@ -47,7 +47,7 @@ def list_apps(
     *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the apps by name."""
-    rows = admin_at(url, data_dir).rows("/apps", search=search)
+    rows = list(admin_at(url, data_dir).apps.each(search=search or None))
     show_list(rows, _COLUMNS, [_cells(row) for row in rows], as_json=as_json)
 
 
@@ -71,7 +71,7 @@ def change(
     said = {"name": name, "description": description, "is_enabled": on, "allowed_models": allow_model or None}
     nulls: dict[str, None] = {"allowed_models": None} if allow_all_models else {}
     body = changed_fields(said, nulls, flags=("--name", "--description", "--allow-model", "--on", "--off"))
-    row = admin_at(url, data_dir)("PATCH", path_of("apps", app), body)
+    row = admin_at(url, data_dir).apps.change(app, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import locate
 from llm_manager.cli.exit_codes import CommandError
 from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
 from llm_manager.cli.output import print_json, print_table
+
+from .admin_calls import Row, admin_at
 
 audit_app = typer.Typer(help="See what was changed, by whom, and prove that nothing is missing.", no_args_is_help=True)
 _COLUMNS = ("number", "time", "who", "did", "what", "before", "after")
@@ -28,10 +28,7 @@ def list_entries(
     data_dir: DataDirOption = None,
 ) -> None:
     """List what was done, newest first."""
-    data = locate(data_dir)
-    said = {"resource": resource, "actor": actor, "limit": limit}
-    query = {name: value for name, value in said.items() if value}
-    answer = gateway.admin(data, "GET", "/audit", address=gateway.find(data, explicit=url), params=query)
+    answer = admin_at(url, data_dir).audit.list(resource=resource or None, actor=actor or None, limit=limit)
     if as_json:
         print_json(answer)
         return
@@ -41,8 +38,7 @@ def list_entries(
 @audit_app.command("prove")
 def prove(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """Follow the chain of entries; ends with an error where one was changed, put in or taken out."""
-    data = locate(data_dir)
-    proof = gateway.admin(data, "GET", "/audit/proof", address=gateway.find(data, explicit=url))
+    proof = admin_at(url, data_dir).audit.proof()
     if as_json:
         print_json(proof)
     if not proof["is_whole"]:
@@ -51,12 +47,11 @@ def prove(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataD
         print(f"The audit is whole: {proof['entries']} entries.")
 
 
-# Any: an entry of the admin API
-def _row(entry: dict[str, Any]) -> list[object]:
+def _row(entry: Row) -> list[object]:
     what = f"{entry['resource']} {entry['resource_id']}"
     states = [_brief(entry[name]) for name in ("before", "after")]
     return [entry["sequence"], entry["at"], entry["actor_name"], entry["action"], what, *states]
 
 
-def _brief(state: dict[str, Any] | None) -> str:
+def _brief(state: Row | None) -> str:
     return "" if state is None else json.dumps(state, ensure_ascii=False)

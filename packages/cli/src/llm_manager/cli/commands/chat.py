@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_manager.cli import gateway
-from llm_manager.cli.exit_codes import CommandError
-from llm_manager.cli.gateway import Address
+if TYPE_CHECKING:
+    from llm_manager.client.transport import HttpTransport
+
+PATH = "/v1/chat/completions"
 
 
 def request_body(model: str, text: str, *, system: str | None, is_streaming: bool) -> dict[str, Any]:
@@ -21,17 +22,14 @@ def request_body(model: str, text: str, *, system: str | None, is_streaming: boo
     return body
 
 
-def print_stream(address: Address, *, key: str, body: dict[str, Any]) -> None:
+def print_stream(transport: HttpTransport, body: dict[str, Any]) -> None:
     """Write the text of a streamed answer to stdout as it comes, tool calls as JSON lines at its end.
 
     Raises:
-        CommandError: the gateway refused, or the answer failed on its way.
+        LlmManagerError: the gateway refused, or the answer failed on its way.
     """
     calls: dict[int, dict[str, str]] = {}
-    for data in gateway.stream(address, "/chat/completions", key=key, body=body):
-        event: dict[str, Any] = json.loads(data)
-        if "error" in event:
-            raise CommandError(f"The answer failed on its way: {gateway.message_of(event['error'])}")
+    for event in transport.stream("POST", PATH, body=body):
         for choice in event.get("choices", []):
             delta: dict[str, Any] = choice.get("delta") or {}
             sys.stdout.write(delta.get("content") or delta.get("refusal") or "")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
-from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import locate
 from llm_manager.cli.exit_codes import CommandError, ExitCode
-from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
+from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption, one_resource
 from llm_manager.cli.output import print_json, print_table
+from llm_manager.cli.values import present
+
+from .admin_calls import Row, admin_at
 
 keys_app = typer.Typer(help="Create, list, show, rotate and revoke API keys.", no_args_is_help=True)
 _COLUMNS = ("id", "name", "app", "state", "scopes", "expires", "created")
 _SPAN = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_KeyId = Annotated[str, typer.Argument(help="Id of the key, as `keys list` shows it.")]
+_KeyId = Annotated[str, typer.Argument(help="Id of the key, as `keys list` shows it.", callback=one_resource)]
 
 
 @keys_app.command("create")
@@ -58,17 +58,14 @@ def create(
         "allowed_addresses": allow_address or None,
         "allowed_models": allow_model or None,
     }
-    body = {"name": name, "app": app, **{field: value for field, value in said.items() if value is not None}}
-    data = locate(data_dir)
-    made = gateway.admin(data, "POST", "/keys", address=gateway.find(data, explicit=url), json=body)
+    made = admin_at(url, data_dir).keys.create(name=name, app=app, **present(said))
     _show_new(made, as_json=as_json)
 
 
 @keys_app.command("list")
 def list_keys(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """List the keys, without their secrets."""
-    data = locate(data_dir)
-    rows = list(gateway.pages(data, "/keys", address=gateway.find(data, explicit=url), sort="-created"))
+    rows = list(admin_at(url, data_dir).keys.each(sort="-created"))
     if as_json:
         print_json({"data": rows})
         return
@@ -78,8 +75,7 @@ def list_keys(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: D
 @keys_app.command("show")
 def show(key_id: _KeyId, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """Show a key with all that it may do, without its secret."""
-    data = locate(data_dir)
-    key = gateway.admin(data, "GET", _path(key_id), address=gateway.find(data, explicit=url))
+    key = admin_at(url, data_dir).keys.get(key_id)
     if as_json:
         print_json(key)
         return
@@ -108,10 +104,7 @@ def rotate(
     span = _span(overlap)
     if span is None:
         raise CommandError("--overlap is a time like 24h, 30m or 7d.", exit_code=ExitCode.USAGE)
-    data = locate(data_dir)
-    body = {"overlap_seconds": int(span.total_seconds())}
-    address = gateway.find(data, explicit=url)
-    made = gateway.admin(data, "POST", f"{_path(key_id)}/rotate", address=address, json=body)
+    made = admin_at(url, data_dir).keys.rotate(key_id, overlap_seconds=int(span.total_seconds()))
     _show_new(made, as_json=as_json)
 
 
@@ -120,32 +113,26 @@ def revoke(
     key_id: _KeyId, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Revoke a key; requests with it are refused within a second."""
-    data = locate(data_dir)
-    gateway.admin(data, "DELETE", _path(key_id), address=gateway.find(data, explicit=url))
+    admin_at(url, data_dir).keys.delete(key_id)
     if as_json:
         print_json({"id": key_id, "revoked": True})
     else:
         print(f"Revoked {key_id}.")
 
 
-def _path(key_id: str) -> str:
-    return f"/keys/{quote(key_id, safe='')}"
-
-
-# Any: rows of the admin API
-def _show_new(made: dict[str, Any], *, as_json: bool) -> None:
+def _show_new(made: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(made)
     else:
         print(f"{made['api_key']}\n\nKeep it now: it is not shown again. Its id is {made['id']}.")
 
 
-def _row(key: dict[str, Any]) -> list[object]:
+def _row(key: Row) -> list[object]:
     scopes, expires = " ".join(key["scopes"]), key["expires_at"] or "never"
     return [key["id"], key["name"], key["app"], _state(key), scopes, expires, key["created_at"]]
 
 
-def _state(key: dict[str, Any]) -> str:
+def _state(key: Row) -> str:
     if key["revoked_at"]:
         return "revoked"
     if key["expires_at"] and datetime.fromisoformat(key["expires_at"]) <= datetime.now(UTC):

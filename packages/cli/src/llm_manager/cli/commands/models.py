@@ -7,11 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from llm_manager.cli.options import DataDirOption, DescriptionOption, JsonOption, OnOption, SearchOption, UrlOption
+from llm_manager.cli.options import (
+    DataDirOption,
+    DescriptionOption,
+    JsonOption,
+    OnOption,
+    SearchOption,
+    UrlOption,
+    one_resource,
+)
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import cleared, json_pairs, pairs, present
 
-from .admin_calls import Row, admin_at, named, path_of, show, show_fields, show_list, state_of
+from .admin_calls import Row, admin_at, named, show, show_fields, show_list, state_of
 
 models_app = typer.Typer(help="Make, list and change the models that clients ask for.", no_args_is_help=True)
 _COLUMNS = ("name", "provider", "model", "app", "state", "default")
@@ -20,7 +28,9 @@ _CLEARABLE = {
     "capabilities": "capabilities", "context-window": "context_window", "max-output-tokens": "max_output_tokens",
     "rpm": "requests_per_minute", "tpm": "tokens_per_minute", "use-cases": "use_cases", "tags": "tags",
 }  # fmt: skip
-_Configuration = Annotated[str, typer.Argument(metavar="NAME", help="Name or id, as `models list` shows it.")]
+_Configuration = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name or id, as `models list` shows it.", callback=one_resource)
+]
 _Upstream = Annotated[str | None, typer.Option("--model", help="The model as the provider calls it.")]
 _Title = Annotated[str | None, typer.Option("--title", help="Name for people.")]
 _App = Annotated[str | None, typer.Option("--app", help="The one app that may use it; without, all.")]
@@ -63,7 +73,7 @@ def list_models(
     *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the models by name. `<provider>/<model>` leads to any other model of a provider."""
-    rows = admin_at(url, data_dir).rows("/configurations", search=search)
+    rows = list(admin_at(url, data_dir).configurations.each(search=search or None))
     show_list(rows, _COLUMNS, [_cells(row) for row in rows], as_json=as_json)
 
 
@@ -72,7 +82,7 @@ def show_model(
     name: _Configuration, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Show a model with all that is known about it."""
-    row = admin_at(url, data_dir)("GET", path_of("configurations", name))
+    row = admin_at(url, data_dir).configurations.get(name)
     fields = {
         "id": row["id"],
         **dict(zip(_COLUMNS, _cells(row), strict=True)),
@@ -130,7 +140,7 @@ def create(
         "tokens_per_minute": tpm,
         **_lists(parameter, capability, use_case, tag),
     }
-    made = admin_at(url, data_dir)("POST", "/configurations", {"name": name, "provider": provider, **present(said)})
+    made = admin_at(url, data_dir).configurations.create(name=name, provider=provider, **present(said))
     show(made, as_json=as_json, text=f"Made {made['name']!r}; it is {state_of(made)}.")
 
 
@@ -180,7 +190,7 @@ def change(
         **_lists(parameter, capability, use_case, tag),
     }
     body = changed_fields(said, cleared(clear, _CLEARABLE), flags=("--model", "--parameter", "--on", "--off"))
-    row = admin_at(url, data_dir)("PATCH", path_of("configurations", configuration), body)
+    row = admin_at(url, data_dir).configurations.change(configuration, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 
@@ -189,7 +199,7 @@ def remove(
     name: _Configuration, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Remove a model; the ledger keeps its name."""
-    admin_at(url, data_dir)("DELETE", path_of("configurations", name))
+    admin_at(url, data_dir).configurations.delete(name)
     show({"name": name, "removed": True}, as_json=as_json, text=f"Removed {name}.")
 
 

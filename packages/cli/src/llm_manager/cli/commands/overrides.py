@@ -8,12 +8,19 @@ from typing import Annotated
 
 import typer
 
-from llm_manager.cli import gateway
-from llm_manager.cli.options import DataDirOption, DescriptionOption, JsonOption, OnOption, SearchOption, UrlOption
+from llm_manager.cli.options import (
+    DataDirOption,
+    DescriptionOption,
+    JsonOption,
+    OnOption,
+    SearchOption,
+    UrlOption,
+    one_resource,
+)
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import cleared, json_pairs, present, wrong
 
-from .admin_calls import Row, admin_at, path_of, show, show_fields, show_list, state_of
+from .admin_calls import Row, admin_at, show, show_fields, show_list, state_of
 
 
 class Strategy(StrEnum):
@@ -40,7 +47,9 @@ _CLEARABLE = {
 }  # fmt: skip
 _FURTHEST = 1_000_000
 # two apps may each have one of the same name
-_Override = Annotated[str, typer.Argument(metavar="ID", help="Id of the override, as `overrides list` shows it.")]
+_Override = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the override, as `overrides list` shows it.", callback=one_resource)
+]
 _Model = Annotated[
     str | None, typer.Option("--model", help="Name or id of the one model that it is for; without, all.")
 ]
@@ -78,9 +87,8 @@ def list_overrides(
     data_dir: DataDirOption = None,
 ) -> None:
     """List the overrides by name, with their ids."""
-    calls = admin_at(url, data_dir)
-    query = present({"search": search or None, "app": app or None, "is_enabled": on, "sort": sort.value})
-    rows = list(gateway.pages(calls.data, "/overrides", address=calls.address, **query))
+    calls = admin_at(url, data_dir).overrides
+    rows = list(calls.each(search=search or None, app=app or None, is_enabled=on, sort=sort.value))
     show_list(rows, _COLUMNS, [_cells(row) for row in rows], as_json=as_json)
 
 
@@ -89,7 +97,7 @@ def show_override(
     override: _Override, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Show an override with all that is known about it."""
-    row = admin_at(url, data_dir)("GET", path_of("overrides", override))
+    row = admin_at(url, data_dir).overrides.get(override)
     fields = {
         **dict(zip(_COLUMNS, _cells(row), strict=True)),
         "description": row["description"],
@@ -122,8 +130,8 @@ def create(
             "then get none of the parameters before."
         )
     said = {"configuration": model, "context": context, "description": description, "is_enabled": on}
-    body = {"name": name, "app": app, "parameters": parameters, "strategy": strategy, "priority": priority}
-    made = admin_at(url, data_dir)("POST", "/overrides", {**body, **present(said)})
+    said |= {"strategy": strategy, "priority": priority}
+    made = admin_at(url, data_dir).overrides.create(name=name, app=app, parameters=parameters, **present(said))
     show(made, as_json=as_json, text=f"Made {made['name']!r} with the id {made['id']}; it is {state_of(made)}.")
 
 
@@ -161,7 +169,7 @@ def change(
     if "parameters" in body:
         # the gateway takes no null for them
         body["parameters"] = body["parameters"] or {}
-    row = admin_at(url, data_dir)("PATCH", path_of("overrides", override), body)
+    row = admin_at(url, data_dir).overrides.change(override, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} of {row['app']!r} is {state_of(row)}.")
 
 
@@ -170,7 +178,7 @@ def remove(
     override: _Override, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Remove an override; the next call of its app obeys."""
-    admin_at(url, data_dir)("DELETE", path_of("overrides", override))
+    admin_at(url, data_dir).overrides.delete(override)
     show({"id": override, "removed": True}, as_json=as_json, text=f"Removed {override}.")
 
 

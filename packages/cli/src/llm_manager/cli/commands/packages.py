@@ -11,16 +11,16 @@ import typer
 
 from llm_manager.cli.data_dir import write_private
 from llm_manager.cli.exit_codes import CommandError
-from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
+from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption, one_resource
 from llm_manager.cli.output import print_json, print_table
 from llm_manager.cli.values import wrong
 
-from .admin_calls import Row, admin_at, path_of, show_list
+from .admin_calls import Row, admin_at, show_list, transport_at
 
 packages_app = typer.Typer(help="Take in and give out many things together.", no_args_is_help=True)
 _COLUMNS = ("name", "state", "version", "installed", "holds", "title")
 _STDIO = "-"
-_Package = Annotated[str, typer.Argument(help="Name of a package that comes with the gateway.")]
+_Package = Annotated[str, typer.Argument(help="Name of a package that comes with the gateway.", callback=one_resource)]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Try everything and write nothing.")]
 _Force = Annotated[
     bool, typer.Option("--force", help="Make what is there and is another as the package says; else it is kept.")
@@ -30,7 +30,7 @@ _Force = Annotated[
 @packages_app.command("list")
 def list_packages(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """List the packages that come with the gateway, and those that were imported."""
-    rows: list[Row] = admin_at(url, data_dir)("GET", "/packages")["data"]
+    rows = admin_at(url, data_dir).packages.list()["data"]
     cells = [
         (one["name"], one["state"], one["version"] or "", one["installed_version"] or "", _held(one), one["title"])
         for one in rows
@@ -41,7 +41,7 @@ def list_packages(*, as_json: JsonOption = False, url: UrlOption = None, data_di
 @packages_app.command("show")
 def show_package(package: _Package, *, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """Print a package that comes with the gateway; it can be changed and imported."""
-    print_json(admin_at(url, data_dir)("GET", path_of("packages", package)))
+    print_json(admin_at(url, data_dir).packages.get(package))
 
 
 @packages_app.command("install")
@@ -55,8 +55,8 @@ def install(
     data_dir: DataDirOption = None,
 ) -> None:
     """Import a package that comes with the gateway."""
-    path = path_of("packages", package) + "/install" + _query(dry_run=dry_run, force=force)
-    _report(admin_at(url, data_dir)("POST", path), as_json=as_json)
+    done = admin_at(url, data_dir).packages.install(package, dry_run=dry_run or None, force=force or None)
+    _report(done, as_json=as_json)
 
 
 @packages_app.command("import")
@@ -71,8 +71,10 @@ def import_package(
 ) -> None:
     """Make everything that a package holds, or nothing: an entry that is wrong changes nothing."""
     package = _read(file)
-    path = "/packages" + _query(dry_run=dry_run, force=force)
-    _report(admin_at(url, data_dir)("POST", path, package), as_json=as_json)
+    # not by `packages.create`, whose arguments are the fields that there are: the gateway names one that is none
+    query = {name: "true" for name, is_said in (("dry_run", dry_run), ("force", force)) if is_said}
+    answer = transport_at(url, data_dir).request("POST", "/api/v1/packages", query=query, body=package)
+    _report(answer.body, as_json=as_json)
 
 
 @packages_app.command("export")
@@ -91,10 +93,9 @@ def export(
     data_dir: DataDirOption = None,
 ) -> None:
     """Give out what is here as one package, without secrets, keys and users."""
-    from urllib.parse import urlencode  # 10 ms that other commands need not wait for
-
-    query = urlencode([("name", name), ("version", version), *(("resources", one) for one in only or ())])
-    package: Row = admin_at(url, data_dir)("GET", f"/packages/export?{query}")
+    # Any: the names of resources, which the gateway judges
+    resources: Any = only or None
+    package = admin_at(url, data_dir).packages.export(name=name, version=version, resources=resources)
     text = json.dumps(package, indent=2, ensure_ascii=False) + "\n"
     if str(file) == _STDIO:
         print(text, end="")
@@ -103,8 +104,7 @@ def export(
         write_private(file, text)
     except OSError as error:
         raise CommandError(f"Cannot write {file}: {error.strerror}.") from error
-    held = ", ".join(f"{len(entries)} {what}" for what, entries in package.items() if what != "manifest" and entries)
-    print(f"Wrote {held or 'nothing'} to {file}.")
+    print(f"Wrote {_counted(package) or 'nothing'} to {file}.")
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -120,9 +120,8 @@ def _read(file: Path) -> dict[str, Any]:
     return package
 
 
-def _query(*, dry_run: bool, force: bool) -> str:
-    said = [name for name, is_said in (("dry_run", dry_run), ("force", force)) if is_said]
-    return "?" + "&".join(f"{name}=true" for name in said) if said else ""
+def _counted(package: Row) -> str:
+    return ", ".join(f"{len(entries)} {what}" for what, entries in package.items() if what != "manifest" and entries)
 
 
 def _held(row: Row) -> str:

@@ -15,7 +15,7 @@ from llm_manager.cli.stack.origins import origin_of
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import cleared, number_pairs, pairs, present, wrong
 
-from .admin_calls import Row, admin_at, named, path_of, show, show_fields, state_of
+from .admin_calls import Row, admin_at, named, show, show_fields, state_of
 from .provider_keys import KeyFile, KeyStdin, KeyVariable, ProviderName, provider_keys_app
 
 providers_app = typer.Typer(
@@ -64,7 +64,7 @@ def list_providers(
     *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the providers with their origin, without credentials."""
-    rows = admin_at(url, data_dir).rows("/providers", search=search)
+    rows = list(admin_at(url, data_dir).providers.each(search=search or None))
     if as_json:
         print_json({"data": rows})
     else:
@@ -76,7 +76,7 @@ def show_provider(
     name: ProviderName, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Show a provider and its keys, of each only what may be seen."""
-    row = admin_at(url, data_dir)("GET", path_of("providers", name))
+    row = admin_at(url, data_dir).providers.get(name)
     keys = [f"{key['name']} {key['fingerprint']} {'on' if key['is_enabled'] else 'off'}" for key in row["api_keys"]]
     fields = {
         "id": row["id"],
@@ -120,12 +120,12 @@ def create(
         "timeouts": number_pairs("--timeout", timeout) or None,
         "is_enabled": on,
     }
-    calls = admin_at(url, data_dir)
+    calls = admin_at(url, data_dir).providers
     source = Source("--api-key", file=api_key_file, from_stdin=api_key_stdin, variable=api_key_env)
-    said["api_key"] = source.read() if no_api_key else source.read_or_ask(may_be_empty=True)
+    said["api_key"] = source.read() if no_api_key else source.read_or_offer()
     if no_api_key and said["api_key"]:
         raise wrong("--no-api-key and a key are said; say one of the two.")
-    made = calls("POST", "/providers", {"name": name, "kind": kind, **present(said)})
+    made = calls.create(name=name, kind=kind, **present(said))
     show(made, as_json=as_json, text=f"Made {made['name']!r}; '{made['name']}/<model>' leads to its models.")
 
 
@@ -168,7 +168,7 @@ def change(
         "api_key": source.read(),
     }
     body = changed_fields(said, cleared(clear, _CLEARABLE), flags=("--base-url", "--api-key-file", "--header", "--off"))
-    row = admin_at(url, data_dir)("PATCH", path_of("providers", provider), body)
+    row = admin_at(url, data_dir).providers.change(provider, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 
@@ -177,9 +177,9 @@ def remove(
     name: ProviderName, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Remove a provider that no model leads to, its credential included; one that a variable gives comes back."""
-    calls, path = admin_at(url, data_dir), path_of("providers", name)
-    variables = calls("GET", path)["kept_variables"]
-    calls("DELETE", path)
+    calls = admin_at(url, data_dir).providers
+    variables = calls.get(name)["kept_variables"]
+    calls.delete(name)
     back = "; its variable brings it back at the next 'up'" if variables else ""
     show({"name": name, "removed": True}, as_json=as_json, text=f"Removed {name}{back}.")
 
@@ -189,7 +189,7 @@ def archive(
     name: ProviderName, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Put a provider away: nobody is served by it or its models, and the ledger keeps what it cost."""
-    row = admin_at(url, data_dir)("POST", f"{path_of('providers', name)}/archive")
+    row = admin_at(url, data_dir).providers.archive(name)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 
@@ -198,7 +198,7 @@ def restore(
     name: ProviderName, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Bring a provider back, and with it those of its models that were on."""
-    row = admin_at(url, data_dir)("POST", f"{path_of('providers', name)}/restore")
+    row = admin_at(url, data_dir).providers.restore(name)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}.")
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from llm_manager.cli.data_dir import new_master_key, write_private
+from llm_manager.cli.data_dir import locate, new_master_key, write_private
 from llm_manager.cli.exit_codes import CommandError
 from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
 from llm_manager.kit.secrets import key_id_of
 
-from .admin_calls import Admin, Row, admin_at, show, show_list
+from .admin_calls import Row, admin_at, show, show_list
+
+if TYPE_CHECKING:
+    from llm_manager.client.admin.secrets import Secrets
 
 secrets_app = typer.Typer(help="Show and rotate the master keys that secrets are sealed under.", no_args_is_help=True)
 _COLUMNS = ("master key", "use", "secrets")
@@ -22,7 +26,7 @@ _COLUMNS = ("master key", "use", "secrets")
 @secrets_app.command("show")
 def show_master_keys(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None) -> None:
     """List the master keys by their ids, with how many secrets are under each."""
-    rows: list[Row] = admin_at(url, data_dir)("GET", "/secrets")["data"]
+    rows = admin_at(url, data_dir).secrets.list()["data"]
     show_list(rows, _COLUMNS, [(row["id"], _use(row), row["envelopes"]) for row in rows], as_json=as_json)
 
 
@@ -33,20 +37,20 @@ def rotate(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: Data
     API keys, sessions and stored credentials stay valid. Where the gateway does not read the master key of this data
     directory, nothing but the sealing is done: give it the new key yourself, in front of the one of before.
     """
-    admin = admin_at(url, data_dir)
-    before = _active(admin("GET", "/secrets")["data"])
-    file = _KeyFile(admin.data.secret_file("master-key"))
+    calls = admin_at(url, data_dir).secrets
+    before = _active(calls.list()["data"])
+    file = _KeyFile(locate(data_dir).secret_file("master-key"))
     kept = file.read()
     is_ours = file.ids()[:1] == [before]
     if is_ours and len(kept) == 1:
         file.write([new_master_key(), *kept])
-        if _active(admin("GET", "/secrets")["data"]) == before:
+        if _active(calls.list()["data"]) == before:
             file.write(kept)
             raise CommandError(
                 f"The gateway does not read {file.path}, though it has the same key. Give it a new one where it has "
                 "that from, in front of the one of before, and rotate again; nothing was changed."
             )
-    resealed, rows = _seal_all(admin)
+    resealed, rows = _seal_all(calls)
     left = sum(row["envelopes"] for row in rows if row["is_known"] and not row["is_active"])
     if is_ours and not left:
         file.write(file.read()[:1])
@@ -54,16 +58,16 @@ def rotate(*, as_json: JsonOption = False, url: UrlOption = None, data_dir: Data
     show(said, as_json=as_json, text=_told(said, file.path if is_ours else None))
 
 
-def _seal_all(admin: Admin) -> tuple[int, list[Row]]:
+def _seal_all(calls: Secrets) -> tuple[int, Sequence[Row]]:
     """Ask until everything was looked at; return how much was sealed anew, and the keys then.
 
     Raises:
         CommandError: there are secrets that no master key opens.
     """
     resealed, unreadable, is_done = 0, set[str](), False
-    rows: list[Row] = []
+    rows: Sequence[Row] = []
     while not is_done:
-        answer: Row = admin("POST", "/secrets/rotate")
+        answer = calls.rotate()
         resealed, rows, is_done = resealed + answer["resealed"], answer["data"], answer["is_done"]
         unreadable.update(answer["unreadable"])
     if unreadable:
@@ -84,7 +88,7 @@ def _told(said: dict[str, Any], file: Path | None) -> str:
     return f"{done} Back {file} up; backups of the database made before need the key of before."
 
 
-def _active(rows: list[Row]) -> str:
+def _active(rows: Sequence[Row]) -> str:
     return next(row["id"] for row in rows if row["is_active"])
 
 

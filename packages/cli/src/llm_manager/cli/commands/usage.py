@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import locate
 from llm_manager.cli.options import DataDirOption, JsonOption, UrlOption
 from llm_manager.cli.output import print_json, print_table
+
+from .admin_calls import Row, admin_at
 
 usage_app = typer.Typer(help="What was used and what it cost, from the ledger.", no_args_is_help=True)
 _FORM = "2026-11-28 or 2026-11-28T14:30, in the zone of this machine unless it names another"
@@ -74,9 +73,8 @@ def top(
     data_dir: DataDirOption = None,
 ) -> None:
     """Show the largest groups by cost, tokens or attempts."""
-    data = locate(data_dir)
-    query = {"by": by.value, "order": order.value, "limit": str(limit), **_times(since, until)}
-    answer = gateway.admin(data, "GET", "/usage/top", address=gateway.find(data, explicit=url), params=query)
+    calls = admin_at(url, data_dir).usage
+    answer = calls.top(by=by.value, order=order.value, limit=limit, from_=_text(since), to=_text(until))
     if as_json:
         print_json(answer)
     else:
@@ -93,9 +91,7 @@ def total(
     data_dir: DataDirOption = None,
 ) -> None:
     """Show the sum of everything."""
-    data = locate(data_dir)
-    address = gateway.find(data, explicit=url)
-    answer = gateway.admin(data, "GET", "/usage/total", address=address, params=_times(since, until))
+    answer = admin_at(url, data_dir).usage.total(from_=_text(since), to=_text(until))
     if as_json:
         print_json(answer)
     else:
@@ -113,17 +109,14 @@ def errors(
     data_dir: DataDirOption = None,
 ) -> None:
     """List the attempts that failed or were cancelled, newest first."""
-    data = locate(data_dir)
-    address = gateway.find(data, explicit=url)
-    query = {"limit": str(limit), **_times(since, until)}
-    answer = gateway.admin(data, "GET", "/usage/errors", address=address, params=query)
+    answer = admin_at(url, data_dir).usage.errors(limit=limit, from_=_text(since), to=_text(until))
     if as_json:
         print_json(answer)
     else:
         print_errors(answer)
 
 
-def print_top(answer: Mapping[str, Any], *, by: Dimension) -> None:
+def print_top(answer: Row, *, by: Dimension) -> None:
     """Print the groups of `usage top`."""
     rows = [[row["name"] or row["key"] or "-", *_cells(row["totals"])] for row in answer["data"]]
     if not rows:
@@ -132,7 +125,7 @@ def print_top(answer: Mapping[str, Any], *, by: Dimension) -> None:
     print_table([by.value, *_TOP_COLUMNS], rows, right=frozenset(_TOP_COLUMNS))
 
 
-def print_errors(answer: Mapping[str, Any]) -> None:
+def print_errors(answer: Row) -> None:
     """Print the attempts of `usage errors`, in the zone of this machine."""
     rows = [
         [
@@ -154,9 +147,9 @@ def print_errors(answer: Mapping[str, Any]) -> None:
         print("There are older ones; --limit shows more, --from and --to choose the time.")
 
 
-def print_total(answer: Mapping[str, Any]) -> None:
+def print_total(answer: Row) -> None:
     """Print the one sum of `usage total`, and what it does not know."""
-    totals: Mapping[str, Any] = answer["data"]
+    totals: Row = answer["data"]
     print_table(_TOP_COLUMNS, [_cells(totals)], right=frozenset(_TOP_COLUMNS))
     if int(totals["unpriced_attempts"]):
         print(f"{totals['unpriced_attempts']} attempts have no known price, so the cost is a lower bound.")
@@ -164,8 +157,8 @@ def print_total(answer: Mapping[str, Any]) -> None:
         print(f"{totals['estimated_attempts']} attempts were counted here, because the provider gave no report.")
 
 
-def _cells(totals: Mapping[str, Any]) -> list[str]:
-    usage: Mapping[str, Any] = totals["usage"]
+def _cells(totals: Row) -> list[str]:
+    usage: Row = totals["usage"]
     return [
         f"{int(totals['attempts']):,}",
         f"{int(totals['failed_attempts']):,}",
@@ -176,5 +169,5 @@ def _cells(totals: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _times(since: datetime | None, until: datetime | None) -> dict[str, str]:
-    return {name: value.isoformat() for name, value in (("from", since), ("to", until)) if value}
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from llm_manager.cli.options import DataDirOption, JsonOption, OnOption, SearchOption, UrlOption
+from llm_manager.cli.options import DataDirOption, JsonOption, OnOption, SearchOption, UrlOption, one_resource
 from llm_manager.cli.output import print_json, print_table
 from llm_manager.cli.secret_input import Source
 from llm_manager.cli.values import change as changed_fields
 from llm_manager.cli.values import cleared, present
 
-from .admin_calls import Row, admin_at, path_of, show, show_fields, show_list, state_of
+from .admin_calls import Row, admin_at, show, show_fields, show_list, state_of
 
 users_app = typer.Typer(help="Let people in, say what they may do, log them out.", no_args_is_help=True)
 _COLUMNS = ("name", "title", "roles", "state", "language", "created")
 _SESSION_COLUMNS = ("id", "address", "browser", "since", "last seen", "ends")
 _CLEARABLE = {"title": "title", "roles": "roles", "language": "language"}
-_User = Annotated[str, typer.Argument(help="Name or id of the user.")]
+_User = Annotated[str, typer.Argument(help="Name or id of the user.", callback=one_resource)]
 _Title = Annotated[str | None, typer.Option("--title", help="What people call the user.")]
 _Roles = Annotated[
     list[str] | None,
@@ -37,7 +37,7 @@ def list_users(
     *, search: SearchOption = "", as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the users by name."""
-    rows = admin_at(url, data_dir).rows("/users", search=search)
+    rows = list(admin_at(url, data_dir).users.each(search=search or None))
     show_list(rows, _COLUMNS, [_cells(row) for row in rows], as_json=as_json)
 
 
@@ -46,7 +46,7 @@ def show_user(
     user: _User, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Show a user; the password is never shown."""
-    row = admin_at(url, data_dir)("GET", path_of("users", user))
+    row = admin_at(url, data_dir).users.get(user)
     fields = {"id": row["id"], **dict(zip(_COLUMNS, _cells(row), strict=True))}
     show_fields(row, fields, as_json=as_json)
 
@@ -66,10 +66,10 @@ def create(
     data_dir: DataDirOption = None,
 ) -> None:
     """Make a user; the password is typed twice without echo, unless a file or standard input holds it."""
-    calls = admin_at(url, data_dir)
+    calls = admin_at(url, data_dir).users
     password = Source("--password", file=password_file, from_stdin=password_stdin).read_or_ask()
     said = {"title": title, "roles": role or None, "language": language, "is_enabled": on}
-    made = calls("POST", "/users", {"name": name, "password": password, **present(said)})
+    made = calls.create(name=name, password=password, **present(said))
     roles = ", ".join(made["roles"]) or "no role, so nothing is allowed"
     show(made, as_json=as_json, text=f"Made {made['name']!r}: {roles}.")
 
@@ -98,7 +98,7 @@ def change(
     said = {"name": name, "title": title, "roles": role or None, "language": language, "is_enabled": on}
     said["password"] = source.read()
     body = changed_fields(said, cleared(clear, _CLEARABLE), flags=("--role", "--password-file", "--title", "--off"))
-    row = admin_at(url, data_dir)("PATCH", path_of("users", user), body)
+    row = admin_at(url, data_dir).users.change(user, **body)
     show(row, as_json=as_json, text=f"{row['name']!r} is {state_of(row)}: {', '.join(row['roles']) or 'no role'}.")
 
 
@@ -107,7 +107,7 @@ def sessions(
     user: _User, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """List the browsers in which a user is logged in, the one used last first."""
-    answer = admin_at(url, data_dir)("GET", f"{path_of('users', user)}/sessions")
+    answer = admin_at(url, data_dir).users.list_sessions(user)
     if as_json:
         print_json(answer)
     elif not answer["data"]:
@@ -122,7 +122,7 @@ def end_sessions(
     user: _User, *, as_json: JsonOption = False, url: UrlOption = None, data_dir: DataDirOption = None
 ) -> None:
     """Log a user out everywhere; the password goes on working."""
-    admin_at(url, data_dir)("DELETE", f"{path_of('users', user)}/sessions")
+    admin_at(url, data_dir).users.delete_sessions(user)
     show({"name": user, "sessions_ended": True}, as_json=as_json, text=f"Logged {user} out everywhere.")
 
 

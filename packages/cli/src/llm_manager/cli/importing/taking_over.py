@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from llm_manager.cli import gateway
-from llm_manager.cli.data_dir import DataDir, locate
+from llm_manager.cli.data_dir import locate
 from llm_manager.cli.exit_codes import CommandError, ExitCode
 from llm_manager.cli.importing.document import LARGEST_BYTES, ImportRefused, clip, parse
 from llm_manager.cli.importing.litellm import plan_of
 from llm_manager.cli.importing.plan import Plan
 from llm_manager.cli.importing.report import Outcome
-from llm_manager.cli.importing.writing import Result, Row, Writing, Written
+from llm_manager.cli.importing.writing import Result, Writing, Written
 from llm_manager.cli.output import print_json, print_table
 from llm_manager.core.facts import Facts, load_facts
 
@@ -37,7 +36,7 @@ def take_over_litellm(file: Path, *, replaces: bool, as_json: bool, url: str | N
     facts = load_facts()
     plan = _plan(file, facts)
     data = locate(data_dir)
-    writing = Writing(_Calls(data, gateway.find(data, explicit=url)), facts, replaces=replaces)
+    writing = Writing(gateway.admin(data, gateway.find(data, explicit=url)), facts, replaces=replaces)
     try:
         writing.write(plan)
     except CommandError as error:
@@ -69,20 +68,6 @@ def _content(file: Path) -> bytes:
         raise CommandError(
             f"{clip(file)} cannot be read: {error.strerror}. Name LiteLLM's config.yaml.", exit_code=ExitCode.USAGE
         ) from error
-
-
-class _Calls:
-    """The admin API of the gateway that is imported into."""
-
-    def __init__(self, data: DataDir, address: gateway.Address) -> None:
-        self._data, self._address = data, address
-
-    # Any: JSON of the admin API
-    def __call__(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return gateway.admin(self._data, method, path, address=self._address, json=dict(body or {}))
-
-    def rows(self, path: str) -> list[Row]:
-        return list(gateway.pages(self._data, path, address=self._address))
 
 
 def _without_secrets(message: str, plan: Plan) -> str:

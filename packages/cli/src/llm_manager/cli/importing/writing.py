@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 from llm_manager.cli.exit_codes import CommandError
 from llm_manager.cli.importing.document import clip
@@ -14,18 +13,13 @@ from llm_manager.cli.importing.plan import Plan, PlannedAlias, PlannedConfigurat
 from llm_manager.core.facts import Facts
 from llm_manager.kit.secrets import Secret
 
+if TYPE_CHECKING:
+    from llm_manager.client.admin import Admin
+
 _MASK = "***"
 
-# Any: rows of the admin API
-Row = dict[str, Any]
-
-
-class Admin(Protocol):
-    """The admin API: what one call answers, and every row of a list."""
-
-    def __call__(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any: ...
-
-    def rows(self, path: str) -> list[Row]: ...
+# Any: a row of the admin API
+Row = Mapping[str, Any]
 
 
 class Written(StrEnum):
@@ -68,11 +62,11 @@ class Writing:
             CommandError: the gateway refused one; those before it stay, and a second run continues.
         """
         broken: set[str] = set()
-        held = {row["name"]: row for row in self.admin.rows("/providers")} if plan.providers else {}
+        held = {row["name"]: row for row in self.admin.providers.each()} if plan.providers else {}
         for provider in plan.providers:
             if not self._guarded("provider", provider.name, lambda p=provider: self._provider(p, held.get(p.name))):
                 broken.add(provider.name)
-        held = {row["name"]: row for row in self.admin.rows("/configurations")} if plan.configurations else {}
+        held = {row["name"]: row for row in self.admin.configurations.each()} if plan.configurations else {}
         missing: set[str] = set()
         for configuration in plan.configurations:
             if configuration.provider in broken:
@@ -89,7 +83,7 @@ class Writing:
                 )
             if not is_there:
                 missing.add(configuration.name)
-        held = {row["name"]: row for row in self.admin.rows("/aliases")} if plan.aliases else {}
+        held = {row["name"]: row for row in self.admin.aliases.each()} if plan.aliases else {}
         for alias in plan.aliases:
             if alias.configuration in missing:
                 self._conflict("alias", alias.name, f"its configuration {clip(alias.configuration)} is one")
@@ -122,10 +116,10 @@ class Writing:
 
     def _provider(self, planned: PlannedProvider, held: Row | None) -> Result:
         headers = {name: value.reveal() for name, value in planned.headers.items()}
-        body: Row = {"base_url": planned.base_url, "headers": headers}
+        body: dict[str, Any] = {"base_url": planned.base_url, "headers": headers}
         body |= {"paths": dict(planned.paths), "timeouts": dict(planned.timeouts)}
         if held is None:
-            self.admin("POST", "/providers", {"name": planned.name, "kind": planned.kind, **body})
+            self.admin.providers.create(name=planned.name, kind=planned.kind, **body)
             self._add_key(planned)
             return Result("provider", planned.name, Written.MADE)
         if held["kind"] != planned.kind:
@@ -143,13 +137,12 @@ class Writing:
         body |= {"headers": {**headers, **gone}, "base_url": planned.base_url or None}
         if planned.key is not None:
             body["api_key"] = planned.key.reveal()
-        self.admin("PATCH", f"/providers/{_quoted(planned.name)}", body)
+        self.admin.providers.change(planned.name, **body)
         return Result("provider", planned.name, Written.REPLACED, _other(different))
 
     def _add_key(self, planned: PlannedProvider) -> None:
         if planned.key is not None:
-            body = {"name": planned.key_name, "api_key": planned.key.reveal()}
-            self.admin("POST", f"/providers/{_quoted(planned.name)}/keys", body)
+            self.admin.providers.create_key(planned.name, name=planned.key_name, api_key=planned.key.reveal())
 
     def _different(self, planned: PlannedProvider, held: Row) -> list[str]:
         kind = self.facts.get(planned.kind)
@@ -170,7 +163,7 @@ class Writing:
     def _configuration(self, planned: PlannedConfiguration, held: Row | None) -> Result:
         body = {name: value for name, value in planned.body.items() if value is not None}
         if held is None:
-            self.admin("POST", "/configurations", body)
+            self.admin.configurations.create(**body)
             return Result("configuration", planned.name, Written.MADE)
         different = [name for name, value in planned.body.items() if held.get(name) != value]
         if not different:
@@ -178,23 +171,22 @@ class Writing:
         if not self.replaces:
             return Result("configuration", planned.name, Written.CONFLICT, _other(different))
         changed = {name: planned.body[name] for name in different}
-        self.admin("PATCH", f"/configurations/{_quoted(planned.name)}", changed)
+        self.admin.configurations.change(planned.name, **changed)
         return Result("configuration", planned.name, Written.REPLACED, _other(different))
 
     def _alias(self, planned: PlannedAlias, held: Row | None) -> Result:
-        body = {"configuration": planned.configuration}
         if held is None:
-            self.admin("POST", "/aliases", {"name": planned.name, **body})
+            self.admin.aliases.create(name=planned.name, configuration=planned.configuration)
             return Result("alias", planned.name, Written.MADE)
         if held["configuration"] == planned.configuration:
             return Result("alias", planned.name, Written.UNCHANGED)
         if not self.replaces:
             return Result("alias", planned.name, Written.CONFLICT, _other(["configuration"]))
-        self.admin("PATCH", f"/aliases/{_quoted(planned.name)}", body)
+        self.admin.aliases.change(planned.name, configuration=planned.configuration)
         return Result("alias", planned.name, Written.REPLACED, _other(["configuration"]))
 
 
-def _has_key(key: Secret, held: list[Row]) -> bool:
+def _has_key(key: Secret, held: Sequence[Row]) -> bool:
     """Compare with what the gateway shows of keys; of short ones it shows nothing, and they count as the same."""
     ends = [str(row["fingerprint"]).lstrip("…") for row in held]
     return any(key.reveal().endswith(end) for end in ends)
@@ -202,7 +194,3 @@ def _has_key(key: Secret, held: list[Row]) -> bool:
 
 def _other(names: list[str]) -> str:
     return f"there is one with another {', '.join(names)}"
-
-
-def _quoted(name: str) -> str:
-    return quote(name, safe="")

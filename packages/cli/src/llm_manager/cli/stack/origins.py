@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +36,7 @@ class ProviderOrigin:
         return "; ".join(filter(None, (now, kept))) or _MEANING.get(self.origin, self.origin)
 
 
-def origin_of(raw: dict[str, Any]) -> ProviderOrigin:
+def origin_of(raw: Mapping[str, Any]) -> ProviderOrigin:
     """Read one provider of the gateway's answer."""
     return ProviderOrigin(
         raw["name"], raw["origin"], tuple(raw["variables"]), tuple(raw["kept_variables"]), raw["models"]
