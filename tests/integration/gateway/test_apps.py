@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -26,13 +25,6 @@ ADMIN = ("admin", "seven wet umbrellas in May")
 ANN = Subject("user", "u1", "ann", ROLES[Role.SUPER_ADMIN])
 HELLO = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
 Json = dict[str, Any]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -19,13 +18,6 @@ from llm_manager.kit.sql_migrations import migrate
 
 pytest_plugins = ["llm_manager.testing.postgresql"]
 ANN = Subject("user", "u1", "ann", ROLES[Role.SUPER_ADMIN], address="192.0.2.1", request_id="r1")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ SECRET_HEADER, PLAIN_HEADER = "canary-header-secret-4f03", "canary-header-plain-
 PASSWORD, NEXT_PASSWORD = "canary password of Ann 4f05", "canary password of Ann 4f06"
 PROMPT, REFUSED = "canary-prompt-4f07", "canary-in-a-refused-body-4f08"
 WRONG = (400, 422)
-RESOURCES = ("apps", "configurations", "aliases", "overrides", "keys", "providers", "users")
+RESOURCES = ("apps", "configurations", "aliases", "overrides", "keys", "providers", "users", "packages")
 ANSWER = {
     "id": "c1", "object": "chat.completion", "created": 1, "model": "gpt-x",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
@@ -188,6 +188,9 @@ async def use(sinks: Sinks, gateway: Any, caller: Caller) -> None:
     assert (await caller.ask("GET", "/api/v1/users", headers=session)).is_success
     made = await caller.ask("POST", "/api/v1/apps", json={"name": "by ann"}, headers=session)
     assert made.status_code == 201
+    for path in ("packages/export", "packages", "secrets"):
+        assert (await caller.ask("GET", f"/api/v1/{path}", headers=session)).is_success
+    assert (await caller.ask("POST", "/api/v1/secrets/rotate", headers=session)).is_success
 
 
 def keys_of(sinks: Sinks) -> list[str]:
@@ -218,6 +221,7 @@ async def put_where_they_do_not_belong(sinks: Sinks, admin: Caller, stranger: Ca
         ("providers", {"name": "x", "kind": "openai", "headers": {"x-key": f"{REFUSED}\n"}}),
         ("providers", {"name": "x", "kind": "openai", "base_url": f"http://u:{REFUSED}@host/v1"}),
         ("session", {"name": "ann", "password": {"is": REFUSED}}),
+        ("packages", {"manifest": {"name": "x"}, "providers": [{"name": "x", "kind": "openai", "api_key": REFUSED}]}),
     ):
         assert (await admin.ask("POST", f"/api/v1/{path}", json=body)).status_code in WRONG, body
     kind = {"content-type": "application/json"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -41,13 +40,6 @@ MADE: list[tuple[str, Json]] = [
     ("overrides", {"name": "one", "app": "forum", "configuration": "a/shop", "parameters": {"seed": 3}}),
     ("keys", {"name": "of shop", "app": "shop"}),
 ]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 @pytest.fixture

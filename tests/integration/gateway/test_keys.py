@@ -6,7 +6,6 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -333,13 +332,6 @@ class Heard:
 
     async def publish(self, records: list[KeyRecord]) -> None:
         self.records += records
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 def _program(*permissions: Permission) -> Subject:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -27,13 +25,6 @@ BEFORE = (
     f"INSERT INTO configurations (id, {_ROW}, name, provider_id, upstream_model, tags, adapts_parameters)"
     f" VALUES ('c1', {_SAID}, 'fast', 'p1', 'llama', '{{}}', false)",
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 async def test_they_make_what_the_tables_say(url: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -176,13 +175,6 @@ async def test_the_password_that_admin_chose_is_kept_by_the_next_start(start: An
             assert (await client.get(SESSION, auth=ADMIN)).status_code == 401
             who = (await client.get(SESSION, auth=("admin", then))).json()
             assert who["user"]["managed_by"] == "admin"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
 
 
 @pytest.fixture

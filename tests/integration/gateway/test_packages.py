@@ -49,13 +49,6 @@ PACKAGE: Json = {
 RESOURCES = ("providers", "apps", "configurations", "aliases", "overrides")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-
-
 @asynccontextmanager
 async def admin_of(served: Any) -> AsyncGenerator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=f"{served.url}/api/v1", auth=ADMIN, timeout=20) as client:

@@ -55,13 +55,6 @@ PROVIDER = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-
-
 @asynccontextmanager
 async def admin_of(served: Any) -> AsyncGenerator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=served.url, auth=ADMIN, timeout=20) as client:

@@ -41,13 +41,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
-
-
 @pytest.fixture
 async def database(url: str) -> AsyncGenerator[Database]:
     await migrate(url, MIGRATIONS)

@@ -243,13 +243,6 @@ async def test_names_and_passwords_of_all_letters_come_in_by_basic(admin: httpx2
         assert (await client.get("/api/v1/session")).json()["user"]["name"] == "Zoë"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgresql_url")
-    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
-
-
 @pytest.fixture
 async def database(url: str) -> AsyncGenerator[Database]:
     await migrate(url, MIGRATIONS)

@@ -17,13 +17,6 @@ from llm_manager.kit.sql import Connecting, Database, NotTriedError, open_databa
 pytest_plugins = ["llm_manager.testing.postgresql"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
-    return request.getfixturevalue("postgresql_url")
-
-
 @pytest.fixture
 async def database(url: str) -> AsyncGenerator[Database]:
     async with open_database(url) as opened:

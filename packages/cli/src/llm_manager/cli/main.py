@@ -14,6 +14,7 @@ from . import gateway
 from .commands import chat as chatting
 from .commands import doctor as doctoring
 from .commands import down as stopping
+from .commands import embed as embedding
 from .commands import installed, preflight, serve, up
 from .commands import status as looking
 from .commands.aliases import aliases_app
@@ -61,6 +62,12 @@ app.add_typer(import_app, name="import")
 PortOption = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, envvar="LLM_MANAGER_PORT", show_default="8080", help="API; 0: any free."),
+]
+
+
+_ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="LLM_MANAGER_API_KEY", show_default="the first key of the data directory"),
 ]
 
 
@@ -157,10 +164,7 @@ def chat(
     *,
     model: Annotated[str, typer.Option("--model", "-m", help="A configuration, an alias, or <provider>/<model>.")],
     system: Annotated[str | None, typer.Option("--system", help="System prompt.")] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option("--api-key", envvar="LLM_MANAGER_API_KEY", show_default="the first key of the data directory"),
-    ] = None,
+    api_key: _ApiKey = None,
     as_json: Annotated[bool, typer.Option("--json", help="Do not stream; print the whole answer as JSON.")] = False,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
@@ -176,6 +180,34 @@ def chat(
             print_json(transport.request("POST", chatting.PATH, body=body).body)
         else:
             chatting.print_stream(transport, body)
+
+
+@app.command()
+def embed(
+    texts: Annotated[
+        list[str], typer.Argument(help="What to turn into vectors; - reads one text from standard input.")
+    ],
+    *,
+    model: Annotated[str, typer.Option("--model", "-m", help="A configuration, an alias, or <provider>/<model>.")],
+    dimensions: Annotated[
+        int | None, typer.Option("--dimensions", min=1, help="Of each vector; the model's own.")
+    ] = None,
+    api_key: _ApiKey = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer, with all numbers.")] = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Turn texts into vectors; print how each begins, and what it took."""
+    data = locate(data_dir)
+    address = gateway.find(data, explicit=url)
+    asked = [sys.stdin.read() if text == "-" else text for text in texts]
+    body = {"model": model, "input": asked} | ({"dimensions": dimensions} if dimensions else {})
+    with gateway.models(address, key=gateway.api_key(data, explicit=api_key)) as transport:
+        answer = transport.request("POST", embedding.PATH, body=body).body
+    if as_json:
+        print_json(answer)
+    else:
+        embedding.print_vectors(asked, answer)
 
 
 @app.command()

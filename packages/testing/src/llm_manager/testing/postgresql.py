@@ -50,6 +50,14 @@ async def postgresql_url(postgresql_server: str) -> AsyncGenerator[str]:
     await _execute(postgresql_server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database for SQLAlchemy: every test that takes it runs on SQLite and on PostgreSQL."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgresql_url")
+    return f"sqlite+aiosqlite:///{tmp_path / 'control.db'}"
+
+
 async def _execute(url: str, statement: str) -> None:
     async with asyncio.timeout(_START_SECONDS):
         connection: Any = await cast("Any", asyncpg).connect(url)  # asyncpg has no complete types

@@ -15,6 +15,7 @@ from .admin_calls import Row, admin_at
 
 audit_app = typer.Typer(help="See what was changed, by whom, and prove that nothing is missing.", no_args_is_help=True)
 _COLUMNS = ("number", "time", "who", "did", "what", "before", "after")
+_LONGEST_STATE = 200
 
 
 @audit_app.command("list")
@@ -54,4 +55,6 @@ def _row(entry: Row) -> list[object]:
 
 
 def _brief(state: Row | None) -> str:
-    return "" if state is None else json.dumps(state, ensure_ascii=False)
+    text = "" if state is None else json.dumps(state, ensure_ascii=False)
+    # all of it is in --json
+    return text if len(text) <= _LONGEST_STATE else f"{text[: _LONGEST_STATE - 1]}…"
